@@ -60,7 +60,7 @@ class InputError(UltrahandError):
         )
 
 
-def _one_line(text: str, limit: int = 200) -> str:
+def _one_line(text: str, limit: int = 400) -> str:
     """Printable, on one line and bounded: text from a damaged file can be anything."""
     clean = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
     return clean if len(clean) <= limit else clean[: limit - 3] + "..."

@@ -34,7 +34,7 @@ def freeze(record: object, **fields: NDArray[Any]) -> None:
         object.__setattr__(record, name, read_only(array))
 
 
-def require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as a sentence
+def require(condition: bool, message: str) -> None:
     """Raise `RecordError` with the message unless the condition holds."""
     if not condition:
         raise RecordError(message)

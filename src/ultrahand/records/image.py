@@ -19,11 +19,11 @@ class Image:
     geometry: Geometry
     unit: str
     """``SNR`` (noise of one real part is 1) for whitened data, else ``arbitrary``."""
-    noise_sd: Float32 | None
-    """Standard deviation of the noise in each of the real and imaginary parts, or of the
-    magnitude for real values; same shape as `values`; None where it is not known."""
-    noise_note: str
-    """How `noise_sd` was made and where it holds, or why there is none."""
+    standard_error: Float32 | None
+    """Standard error of each voxel in the same unit and shape (of complex values: of the real and
+    of the imaginary part); None where no noise level is known."""
+    standard_error_note: str
+    """How `standard_error` was made and where it holds, or why there is none."""
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values)
@@ -33,7 +33,7 @@ class Image:
             f"values {values.shape} do not fit the geometry's {self.geometry.shape}",
         )
         freeze(self, values=values)
-        if self.noise_sd is not None:
-            noise_sd = np.asarray(self.noise_sd, np.float32)
-            require(noise_sd.shape == values.shape, "noise_sd must have the shape of values")
-            freeze(self, noise_sd=noise_sd)
+        if self.standard_error is not None:
+            error = np.asarray(self.standard_error, np.float32)
+            require(error.shape == values.shape, "standard_error must have the shape of values")
+            freeze(self, standard_error=error)

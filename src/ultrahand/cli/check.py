@@ -1,0 +1,57 @@
+"""``ultrahand check``: what is odd in a raw file, and what recon would do with it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from ultrahand.cli import opening
+from ultrahand.errors import EXIT_INPUT, InputError
+from ultrahand.pipelines import ReconPlan
+from ultrahand.pipelines.audit import audit_samples, describe
+from ultrahand.records import Finding, Level, RawData
+
+
+def run(options: argparse.Namespace) -> int:
+    """Audit a file; the exit code is that of a refusal where recon would refuse it."""
+    findings: list[Finding] = []
+    raw: RawData | None = None
+    plan: ReconPlan | None = None
+    try:
+        raw = opening.read(options)
+        findings += raw.findings
+        opened = opening.plan(raw, options)
+        plan = opened.plan
+        findings += plan.findings
+        findings += audit_samples(raw)
+    except InputError as error:
+        findings.append(Finding.of_error(error))
+    refused = any(finding.level is Level.ERROR for finding in findings)
+    result = {
+        "file": Path(options.raw).name,
+        "accepted": not refused,
+        "readouts": dict(plan.counts) if plan else {},
+        "would": describe(plan) if plan and not refused else [],
+        "findings": [finding.as_dict() for finding in findings],
+    }
+    if options.json:
+        print(json.dumps(result, indent=2))
+    else:
+        _print(result, findings)
+    return EXIT_INPUT if refused else 0
+
+
+def _print(result: dict[str, object], findings: list[Finding]) -> None:
+    readouts = result["readouts"]
+    assert isinstance(readouts, dict)
+    print(f"file: {result['file']}")
+    print("readouts: " + (", ".join(f"{n} {k}" for k, n in readouts.items()) or "not counted"))
+    rows = [("level", "field", "found", "expected", "remedy")]
+    rows += [(f.level.value, f.field, f.found, f.expected, f.remedy) for f in findings]
+    for row in rows:
+        print("\t".join(row))
+    would = result["would"]
+    assert isinstance(would, list)
+    for line in would or ["recon would refuse this file"]:
+        print(line)

@@ -1,0 +1,108 @@
+"""Parse the command line and run one subcommand; nothing heavy is imported before that."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from ultrahand import __version__
+from ultrahand.cli.arguments import add_check, add_recon, add_warmup
+from ultrahand.cli.supervise import supervised
+from ultrahand.errors import (
+    EXIT_DEFECT,
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_RESOURCES,
+    UltrahandError,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code (see ``docs/cli.md``)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    options = build_parser().parse_args(arguments)
+    options.command_line = arguments
+    _set_threads(options.threads)
+    output = getattr(options, "output", None)
+    return supervised(lambda: run(options), folder=Path(output).parent if output else None)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all subcommands."""
+    parser = argparse.ArgumentParser(
+        prog="ultrahand",
+        description="Raw MRI data of the hand to images, with geometry and uncertainty.",
+    )
+    parser.add_argument("--version", action="version", version=f"ultrahand {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    add_check(commands)
+    add_recon(commands)
+    add_warmup(commands)
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the chosen subcommand in this process; turn its errors into one line and a code."""
+    _set_logging(options)
+    try:
+        return int(options.run(options))
+    except UltrahandError as error:
+        name = Path(getattr(options, "raw", "")).name
+        _say(f"{name}: {error}" if error.exit_code == EXIT_INPUT else str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("interrupted; nothing was written")
+        return EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last resort: everything ends in a code
+        return _unexpected(error, verbose=options.verbose > 0)
+
+
+def _unexpected(error: Exception, *, verbose: bool) -> int:
+    """Explain what Python raised by itself: a full disk, no memory, or a defect of ours."""
+    if isinstance(error, MemoryError):
+        _say("out of memory; lower --max-memory so that the work goes in blocks")
+        return EXIT_RESOURCES
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        _say("the disk is full; nothing was written: make room or choose another -o")
+        return EXIT_RESOURCES
+    if verbose:
+        traceback.print_exception(error)
+    place = traceback.extract_tb(error.__traceback__)[-1].name
+    _say(
+        f"a defect of ultrahand ({type(error).__name__} in {place}); run again with -v and "
+        "report the traceback"
+    )
+    return EXIT_DEFECT
+
+
+def _say(message: str) -> None:
+    print(f"ultrahand: {message}", file=sys.stderr)
+
+
+def _set_threads(threads: int) -> None:
+    """Bound every library's threads; they read the environment when they are first imported."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its idle threads spin and slow the rest
+    if threads:
+        for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+            os.environ.setdefault(name, str(min(threads, os.cpu_count() or 1)))
+
+
+def _set_logging(options: argparse.Namespace) -> None:
+    levels = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}
+    level = -1 if options.quiet else min(options.verbose, 1)
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    handlers[0].setLevel(levels[level])
+    if options.log:
+        try:
+            handlers.append(logging.FileHandler(options.log, encoding="utf-8"))
+        except OSError as error:
+            _say(f"--log: cannot be written ({error.strerror})")
+    logging.basicConfig(
+        level=logging.INFO, handlers=handlers, format="ultrahand: %(message)s", force=True
+    )

@@ -1,0 +1,100 @@
+"""Open what a command was given and decide what will be done with it: shared by check and recon."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ultrahand.errors import UsageError
+from ultrahand.io.read_raw import Conjugate, read_raw
+from ultrahand.io.trajectory_file import read_trajectory, split_name
+from ultrahand.pipelines import (
+    Combine,
+    Method,
+    PartialFourier,
+    Parts,
+    ReconOptions,
+    ReconPlan,
+    plan_reconstruction,
+)
+from ultrahand.recon.k_units import KUnit
+from ultrahand.records import Finding, Level, RawData
+
+log = logging.getLogger("ultrahand")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A measurement and the plan for it."""
+
+    raw: RawData
+    plan: ReconPlan
+    inputs: dict[str, Path]
+    """Role to file: ``raw``, and ``noise`` and ``trajectory`` where given."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return self.raw.findings + self.plan.findings
+
+
+def read(options: argparse.Namespace) -> RawData:
+    """Read the raw file of a command."""
+    return read_raw(options.raw, group=options.group, conjugate=Conjugate(options.conjugate))
+
+
+def plan(raw: RawData, options: argparse.Namespace) -> Opened:
+    """Plan its reconstruction."""
+    inputs = {"raw": Path(options.raw)}
+    noise = None
+    if options.noise not in ("auto", "none"):
+        inputs["noise"] = Path(options.noise)
+        noise = read_raw(options.noise, conjugate=Conjugate(options.conjugate))
+    trajectory, unit = None, options.trajectory_unit
+    if options.trajectory:
+        inputs["trajectory"], inside = split_name(options.trajectory)
+        trajectory, declared = read_trajectory(inputs["trajectory"], inside)
+        unit = unit or declared
+    elif options.trajectory_offset or options.trajectory_axes:
+        raise UsageError("--trajectory-offset and --trajectory-axes need --trajectory FILE")
+    chosen = ReconOptions(
+        method=Method(options.method),
+        combine=Combine(options.combine),
+        partial_fourier=PartialFourier(options.partial_fourier),
+        parts=Parts(getattr(options, "parts", "mag")),
+        whiten=options.noise != "none",
+        nucleus=options.nucleus,
+        trajectory_unit=_unit(unit),
+        trajectory_offset=options.trajectory_offset,
+        trajectory_axes=options.trajectory_axes,
+        max_memory=options.max_memory,
+        threads=options.threads,
+    )
+    return Opened(raw, plan_reconstruction(raw, chosen, noise=noise, trajectory=trajectory), inputs)
+
+
+def _unit(text: str | None) -> KUnit | None:
+    try:
+        return KUnit(text.lower()) if text else None
+    except ValueError:
+        raise UsageError(
+            f"trajectory unit {text!r} is not known; declare it with --trajectory-unit, one of "
+            f"{', '.join(KUnit)}"
+        ) from None
+
+
+def say(findings: Iterable[Finding]) -> None:
+    """Log findings, one line each: warnings as such, the rest for those who ask with -v."""
+    for finding in findings:
+        level = logging.INFO if finding.level is Level.INFO else logging.WARNING
+        log.log(
+            level,
+            "%s: %s: found %s, expected %s; %s",
+            finding.level,
+            finding.field,
+            finding.found,
+            finding.expected,
+            finding.remedy,
+        )

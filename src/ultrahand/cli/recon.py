@@ -1,0 +1,215 @@
+"""``ultrahand recon``: raw data to images."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ultrahand import __version__
+from ultrahand.cli import opening
+from ultrahand.cli.opening import Opened
+from ultrahand.errors import UsageError
+from ultrahand.io.nifti import NiftiWriter
+from ultrahand.io.outputs import OutputSet
+from ultrahand.io.sidecar import sha256_of, write_sidecar
+from ultrahand.pipelines import VolumeImages, Workspace, reconstruct_volume
+from ultrahand.pipelines.sidecar import sidecar_fields
+from ultrahand.pipelines.timing import FrameTimes, frame_times
+from ultrahand.recon.sorting import Series
+from ultrahand.records import Finding, Image, Provenance
+
+if TYPE_CHECKING:
+    from ultrahand.records.arrays import Float32
+
+SUFFIXES = (".nii.gz", ".nii")
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A series whose images are written; its sidecars follow when all findings are known."""
+
+    series: Series
+    images: Mapping[str, Image]
+    """Ending of the name to any volume of that part."""
+    steps: tuple[str, ...]
+    times: FrameTimes | None
+    sidecars: Mapping[str, Path]
+    """Ending of the name to the place of its sidecar."""
+    findings: tuple[Finding, ...]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Reconstruct a file; print the files written, one a line."""
+    stem, suffix = split_suffix(Path(options.output))
+    with OutputSet(force=options.force, inputs=[Path(options.raw)]) as early:
+        early.claim(Path(options.output))  # refuse what cannot be written before hours of work
+    opened = opening.plan(opening.read(options), options)
+    opening.say(opened.findings)
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        inputs = opened.inputs
+        outputs = stack.enter_context(OutputSet(force=options.force, inputs=inputs.values()))
+        digests = {role: pool.submit(sha256_of, path) for role, path in inputs.items()}
+        workspace = Workspace(progress=stack.enter_context(_bar(opened, show=not options.quiet)))
+        made = [
+            _write_images(opened, series, stem, suffix, outputs, workspace)
+            for series in opened.plan.series
+        ]
+        workspace.watch.check(opened.raw)
+        seen = workspace.watch.findings()
+        opening.say(seen)
+        for written in made:
+            findings = (*opened.findings, *seen, *written.findings)
+            _write_sidecars(opened, written, findings, digests, options)
+        paths = outputs.commit()
+    _report(opened, [*opened.findings, *seen], paths, as_json=options.json)
+    return 0
+
+
+def split_suffix(path: Path) -> tuple[Path, str]:
+    """Split ``image.nii.gz`` into ``image`` and ``.nii.gz``."""
+    for suffix in SUFFIXES:
+        if path.name.endswith(suffix) and len(path.name) > len(suffix):
+            return path.with_name(path.name[: -len(suffix)]), suffix
+    raise UsageError(f"-o {path.name}: the name of an image ends in .nii.gz or .nii")
+
+
+def _write_images(
+    opened: Opened,
+    series: Series,
+    stem: Path,
+    suffix: str,
+    outputs: OutputSet,
+    workspace: Workspace,
+) -> _Written:
+    """Reconstruct one series volume by volume and write each part as it comes."""
+    times, findings = frame_times(opened.raw, series)
+    name = stem.name + _entities(series)
+    writers: dict[str, NiftiWriter] = {}
+    with ExitStack() as stack:
+        for volume in series.volumes:
+            made = reconstruct_volume(opened.raw, opened.plan, series, volume, workspace)
+            images = _by_ending(made)
+            for ending, values, image in _arrays(images):
+                if ending not in writers:
+                    place = outputs.claim(stem.with_name(name + ending + suffix))
+                    writer = NiftiWriter(
+                        place,
+                        compress=suffix.endswith(".gz"),
+                        geometry=image.geometry,
+                        n_frames=len(series.volumes),
+                        frame_step_s=_step(times),
+                    )
+                    writers[ending] = stack.enter_context(writer)
+                writers[ending].append(values)
+    sidecars = {ending: outputs.claim(stem.with_name(f"{name}{ending}.json")) for ending in images}
+    return _Written(series, images, made.steps, times, sidecars, tuple(findings))
+
+
+def _write_sidecars(
+    opened: Opened,
+    written: _Written,
+    findings: tuple[Finding, ...],
+    digests: Mapping[str, Future[str]],
+    options: argparse.Namespace,
+) -> None:
+    provenance = Provenance(
+        inputs={role: digest.result() for role, digest in digests.items()},
+        options=_resolved(opened, options),
+        steps=written.steps,
+        findings=findings,
+        versions=_versions(),
+        threads=opened.plan.options.workers,
+        seed=None,
+        command=shlex.join(["ultrahand", *options.command_line]),
+    )
+    for ending, image in written.images.items():
+        fields = sidecar_fields(
+            opened.raw.header, opened.plan, written.series, image, written.times, provenance
+        )
+        write_sidecar(written.sidecars[ending], fields)
+
+
+def _by_ending(made: VolumeImages) -> dict[str, Image]:
+    """Return the parts by the ending of their file's name; the magnitude has none."""
+    return {"" if part == "mag" else f"_part-{part}": image for part, image in made.parts.items()}
+
+
+def _arrays(images: Mapping[str, Image]) -> Iterator[tuple[str, Float32, Image]]:
+    for ending, image in images.items():
+        yield ending, image.values, image
+        if image.standard_error is not None:
+            yield f"{ending}_stderr", image.standard_error, image
+
+
+def _entities(series: Series) -> str:
+    order = ("enc", "slab", "echo", "phase", "set", "rep")
+    return "".join(f"_{key}-{series.entities[key]}" for key in order if key in series.entities)
+
+
+def _step(times: FrameTimes | None) -> float:
+    if times is None or len(times.start_s) < 2:
+        return 0.0
+    return (times.start_s[-1] - times.start_s[0]) / (len(times.start_s) - 1)
+
+
+def _resolved(opened: Opened, options: argparse.Namespace) -> dict[str, object]:
+    chosen = opened.plan.options
+    return {
+        "method": options.method,
+        "combine": str(opened.plan.combine),
+        "partial_fourier": str(chosen.partial_fourier),
+        "parts": str(chosen.parts),
+        "noise": options.noise if options.noise in ("auto", "none") else "file",
+        "conjugate": options.conjugate,
+        "group": options.group,
+        "nucleus": opened.plan.nucleus,
+        "trajectory_unit": str(chosen.trajectory_unit) if chosen.trajectory_unit else None,
+        "trajectory_offset": chosen.trajectory_offset,
+        "trajectory_axes": chosen.trajectory_axes,
+        "max_memory_bytes": chosen.memory_limit,
+        "readouts": dict(opened.plan.counts),
+    }
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    names = ("numpy", "scipy", "numba", "h5py", "finufft", "nibabel")
+    return {"ultrahand": __version__, "python": sys.version.split()[0]} | {
+        name: version(name) for name in names
+    }
+
+
+@contextmanager
+def _bar(opened: Opened, *, show: bool) -> Iterator[Callable[[int], None]]:
+    """Show progress over readouts, on a terminal only."""
+    from tqdm import tqdm
+
+    total = sum(len(volume.rows) for s in opened.plan.series for volume in s.volumes)
+    quiet = not (show and sys.stderr.isatty())
+    with tqdm(total=total, unit="readout", disable=quiet, leave=False) as bar:
+        yield bar.update
+
+
+def _report(opened: Opened, findings: list[Finding], written: list[Path], *, as_json: bool) -> None:
+    if not as_json:
+        for path in written:
+            print(path)
+        return
+    found = {
+        "files": [str(path) for path in written],
+        "methods": {str(i): str(p.method) for i, p in opened.plan.encodings.items()},
+        "nucleus": opened.plan.nucleus,
+        "readouts": dict(opened.plan.counts),
+        "findings": [finding.as_dict() for finding in findings],
+    }
+    print(json.dumps(found, indent=2))

@@ -1,0 +1,1 @@
+"""Bytes to frozen records and records to bytes; science never opens a file."""

@@ -1,0 +1,162 @@
+"""Open an ISMRMRD HDF5 file read-only, trusting nothing in it.
+
+HDF5 can point into other files, name filters to be loaded, or claim sizes it never stored; each
+is checked before a byte of data is read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import h5py
+
+from ultrahand.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_ROOT_NAMES: Final = 1000
+MAX_CHUNK_BYTES: Final = 2**28
+MAX_INFLATION: Final = 1100
+"""Deflate cannot shrink data further than 1032 to 1 (zlib technical details, zlib.net)."""
+_ALLOWED_FILTERS: Final = {
+    h5py.h5z.FILTER_DEFLATE: "deflate",
+    h5py.h5z.FILTER_SHUFFLE: "shuffle",
+    h5py.h5z.FILTER_FLETCHER32: "fletcher32",
+    h5py.h5z.FILTER_LZF: "lzf",
+}
+
+
+def open_file(path: Path) -> h5py.File:
+    """Open a file for reading; a file that a scanner still writes is refused."""
+    try:
+        return h5py.File(path, "r", locking="best-effort")
+    except OSError as error:
+        text = str(error)
+        if "lock" in text:
+            found, remedy = "a file locked by a writer", "wait until the measurement is finished"
+        elif "truncated" in text:
+            found, remedy = "a truncated HDF5 file", "copy or convert it again"
+        else:
+            found, remedy = f"HDF5 that cannot be opened ({text})", "copy or convert it again"
+        raise InputError(
+            "file", found=found, expected="a complete HDF5 file", remedy=remedy
+        ) from None
+
+
+def measurement_group(file: h5py.File, name: str | None) -> h5py.Group:
+    """Find the group that holds a measurement.
+
+    Raises
+    ------
+    UsageError
+        Several groups and no choice, or a choice that is not there.
+    InputError
+        No group holds ISMRMRD raw data.
+    """
+    if name is not None:
+        group = _follow(file, name)
+        if group is None:
+            raise UsageError(f"--group {name}: no such group; found {_listing(_names(file))}")
+        return group
+    names = _names(file)
+    groups = {name: _follow(file, name) for name in names}
+    measurements = {n: g for n, g in groups.items() if g and ("xml" in g or "data" in g)}
+    if len(measurements) > 1:
+        raise UsageError(
+            f"several measurements in the file: choose with --group, one of "
+            f"{_listing(measurements)}"
+        )
+    if not measurements:
+        raise InputError(
+            "file",
+            found=f"HDF5 with {_listing(names) if names else 'no groups'}",
+            expected="a group with the data sets data and xml (ISMRMRD raw data)",
+            remedy="give the raw data file, not images or another HDF5 format",
+        )
+    return next(iter(measurements.values()))
+
+
+def data_set(group: h5py.Group, name: str) -> h5py.Dataset:
+    """Return a data set whose bytes are in this file, in filters we know, of honest size."""
+    if name not in group:
+        raise _refuse(name, "no such data set", f"the data sets data and xml in {group.name}")
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise _refuse(name, "a link to elsewhere", "a data set inside this file")
+    found = group[name]
+    if not isinstance(found, h5py.Dataset):
+        raise _refuse(name, "a group", "a data set")
+    creation = found.id.get_create_plist()
+    if found.is_virtual or creation.get_external_count() > 0:
+        raise _refuse(name, "data stored in another file", "data inside this file")
+    for index in range(creation.get_nfilters()):
+        number = creation.get_filter(index)[0]
+        if number not in _ALLOWED_FILTERS:
+            raise _refuse(name, f"HDF5 filter {number}", f"{_listing(_ALLOWED_FILTERS.values())}")
+    _check_size(found, creation)
+    return found
+
+
+def _check_size(found: h5py.Dataset, creation: h5py.h5p.PropDCID) -> None:
+    width = found.id.get_type().get_size()
+    if creation.get_layout() == h5py.h5d.CHUNKED:
+        chunk = creation.get_chunk()
+        if len(chunk) != len(found.shape):
+            raise _refuse(
+                found.name, f"chunks of rank {len(chunk)}", f"rank {len(found.shape)} as the data"
+            )
+        size = width
+        for length in chunk:
+            size *= int(length)
+        if size > MAX_CHUNK_BYTES:
+            raise _refuse(found.name, f"chunks of {size} bytes", f"at most {MAX_CHUNK_BYTES}")
+    inflation = MAX_INFLATION if creation.get_nfilters() else 1
+    claimed, stored = found.size * width, found.id.get_storage_size()
+    if claimed > stored * inflation:
+        raise _refuse(
+            found.name,
+            f"{found.size} rows of which {stored} bytes are stored",
+            f"{claimed} bytes: rows were never written",
+        )
+
+
+def _names(file: h5py.File) -> list[str]:
+    """List the root's names, stopping early: a hostile file may hold a million."""
+    names: list[str] = []
+
+    def take(name: bytes) -> bool | None:
+        names.append(name.decode("utf-8", "replace"))
+        return True if len(names) >= MAX_ROOT_NAMES else None
+
+    file.id.links.iterate(take)
+    return names
+
+
+def _follow(file: h5py.File, path: str) -> h5py.Group | None:
+    """Walk hard links only, so that no link leads out of the file or in a circle."""
+    place: h5py.Group = file
+    parts = [part for part in path.split("/") if part]
+    if not 1 <= len(parts) <= 16:
+        return None
+    for part in parts:
+        if part not in place or not isinstance(place.get(part, getlink=True), h5py.HardLink):
+            return None
+        if place.get(part, getclass=True) is not h5py.Group:
+            return None
+        place = place[part]
+    return place
+
+
+def _listing(names: object, limit: int = 8) -> str:
+    shown = [str(name)[:40] for name in list(names)]  # type: ignore[call-overload]
+    rest = f" and {len(shown) - limit} more" if len(shown) > limit else ""
+    return ", ".join(shown[:limit]) + rest
+
+
+def _refuse(name: str, found: str, expected: str) -> InputError:
+    return InputError(
+        f"data set {name}",
+        found=found,
+        expected=expected,
+        remedy="copy or convert the measurement again",
+    )

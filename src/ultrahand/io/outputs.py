@@ -1,0 +1,83 @@
+"""Output files that appear complete, together, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ultrahand.errors import ResourceError, UsageError
+
+PREFIX = ".ultrahand-"
+
+
+class OutputSet:
+    """Files written beside their place and renamed when all are complete.
+
+    Used as a context manager: leaving it without `commit` removes what was begun.
+
+    Parameters
+    ----------
+    force
+        Whether existing files may be replaced.
+    inputs
+        Files that are never overwritten, whatever `force` says.
+    """
+
+    def __init__(self, *, force: bool, inputs: Iterable[Path]) -> None:
+        self._force = force
+        self._inputs = {path.resolve() for path in inputs}
+        self._begun: dict[Path, Path] = {}
+
+    def claim(self, path: Path) -> Path:
+        """Return a temporary place for a file that shall stand at ``path``.
+
+        Raises
+        ------
+        UsageError
+            An input, an existing file without `force`, or a folder that cannot be written.
+        """
+        if path.resolve() in self._inputs:
+            raise UsageError(f"{path.name} is an input and is never overwritten; choose another -o")
+        if path.is_dir():
+            raise UsageError(f"{path.name} is a folder; give the name of a file")
+        if path.exists() and not self._force:
+            raise UsageError(f"{path.name} exists; use --force to replace it")
+        if not path.parent.is_dir():
+            raise UsageError(f"the folder of {path.name} does not exist; make it first")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise UsageError(f"the folder of {path.name} cannot be written; choose another -o")
+        place = path.parent / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}{path.suffix}"
+        self._begun[path] = place
+        return place
+
+    def commit(self) -> list[Path]:
+        """Put every claimed file in its place; return the places in order."""
+        for place in self._begun.values():
+            with place.open("rb") as file:
+                os.fsync(file.fileno())
+        done = list(self._begun)
+        for path, place in self._begun.items():
+            place.replace(path)
+        self._begun = {}
+        return done
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for place in self._begun.values():
+            place.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ResourceError(
+                "the disk is full; nothing was written: make room or choose another -o"
+            ) from error

@@ -1,0 +1,159 @@
+"""Read raw data: ISMRMRD v1, in HDF5 or as a byte stream."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from ultrahand.errors import InputError, UsageError
+from ultrahand.io.container import Container, container_of
+from ultrahand.io.hdf5_file import measurement_group, open_file
+from ultrahand.io.hdf5_readouts import read_readouts, read_xml
+from ultrahand.io.mrd_stream import read_stream
+from ultrahand.io.xml_header import read_header
+from ultrahand.records.arrays import Complex64, Float32, Ints, Structured
+from ultrahand.records.findings import Finding, info
+from ultrahand.records.header import Header
+from ultrahand.records.raw import RawData, SampleSource
+from ultrahand.records.readouts import (
+    COMPRESSED_FLAGS,
+    Kind,
+    has,
+    kinds_of,
+    name_readout,
+)
+
+MAX_TRAJECTORY_DIMS = 6
+
+
+class Conjugate(enum.StrEnum):
+    """Whether the samples are conjugated on reading."""
+
+    AUTO = "auto"
+    """By vendor: Siemens-converted files hold the other Fourier sign."""
+    YES = "yes"
+    NO = "no"
+
+
+def read_raw(
+    path: Path | str, *, group: str | None = None, conjugate: Conjugate = Conjugate.AUTO
+) -> RawData:
+    """Read a raw file; its samples stay on disk until they are asked for.
+
+    Parameters
+    ----------
+    path
+        ISMRMRD v1 HDF5 or MRD v1 byte stream, told apart by content. Opened read-only.
+    group
+        HDF5 group of the measurement, needed where there are several.
+    conjugate
+        Siemens-converted k-space has the opposite Fourier sign of the ISMRMRD examples (MRpro
+        pull request 833; Gadgetron applies the forward transform): its complex conjugate is
+        taken once, here.
+
+    Raises
+    ------
+    UsageError
+        No such file or group, or several groups without a choice.
+    InputError
+        A file that is refused, with what was found, what was expected and the remedy.
+    """
+    path = Path(path)
+    findings: tuple[Finding, ...] = ()
+    source: SampleSource
+    if container_of(path) is Container.HDF5:
+        place = measurement_group(open_file(path), group)
+        xml = read_xml(place)
+        readouts, source = read_readouts(place)
+    else:
+        if group is not None:
+            raise UsageError("--group: a byte stream has no groups; leave the option out")
+        xml, readouts, source, findings = read_stream(path)
+    header, header_findings = read_header(xml)
+    _check_readouts(readouts, header)
+    if _conjugates(header, conjugate):
+        source = Conjugated(source)
+        findings += (
+            info(
+                "Fourier sign",
+                found=f"systemVendor {header.vendor}, --conjugate {conjugate}",
+                expected="exp(-2 pi i k x) for a point at +x",
+                remedy="the complex conjugate of the samples is used",
+            ),
+        )
+    return RawData(
+        header=header, readouts=readouts, source=source, findings=header_findings + findings
+    )
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Conjugated:
+    """A source whose samples are the complex conjugate of another's."""
+
+    source: SampleSource
+
+    def samples(self, rows: Ints) -> Complex64:
+        block = self.source.samples(rows)
+        return np.conjugate(block, out=block if block.flags.writeable else None)
+
+    def trajectory(self, rows: Ints) -> Float32:
+        return self.source.trajectory(rows)
+
+
+def _conjugates(header: Header, conjugate: Conjugate) -> bool:
+    by_vendor = "siemens" in (header.vendor or "").lower()
+    return conjugate is Conjugate.YES or (conjugate is Conjugate.AUTO and by_vendor)
+
+
+def _check_readouts(readouts: Structured, header: Header) -> None:
+    """Refuse heads that contradict the standard, whatever is done with them later."""
+    kinds = kinds_of(readouts["flags"])
+    used = np.isin(kinds, (Kind.IMAGING, Kind.CALIBRATION, Kind.NOISE))
+    _refuse_rows(
+        readouts,
+        has(readouts["flags"], COMPRESSED_FLAGS),
+        "flags",
+        "compressed samples (flags 53 to 56)",
+        "plain samples",
+    )
+    for name in ("active_channels", "number_of_samples"):
+        _refuse_rows(readouts, used & (readouts[name] == 0), name, "0", "at least 1")
+    _refuse_rows(
+        readouts,
+        used & (readouts["encoding_space_ref"] >= len(header.encodings)),
+        "encoding_space_ref",
+        "an index beyond the header",
+        f"0 to {len(header.encodings) - 1} ({len(header.encodings)} encodings)",
+    )
+    _refuse_rows(
+        readouts,
+        readouts["trajectory_dimensions"] > MAX_TRAJECTORY_DIMS,
+        "trajectory_dimensions",
+        "too many",
+        f"0 to {MAX_TRAJECTORY_DIMS}",
+    )
+    time = readouts["sample_time_s"]
+    _refuse_rows(
+        readouts, used & ~((time >= 0) & np.isfinite(time)), "sample_time_us", "no time", ">= 0"
+    )
+    for name in ("position_mm", "read_dir", "phase_dir", "slice_dir"):
+        bad = ~np.isfinite(readouts[name]).all(axis=1)
+        _refuse_rows(readouts, used & bad, name, "NaN or infinity", "finite numbers")
+
+
+def _refuse_rows(
+    readouts: Structured, wrong: np.ndarray, field: str, found: str, expected: str
+) -> None:
+    rows = np.flatnonzero(wrong)
+    if rows.size:
+        raise InputError(
+            f"{name_readout(readouts, int(rows[0]))}, {field}",
+            found=f"{found} (in {rows.size} of {len(readouts)} readouts)",
+            expected=expected,
+            remedy="convert the measurement again",
+        )

@@ -1,0 +1,20 @@
+"""Compiled loops: arrays in, output written in place, last. The only room that knows numba.
+
+Nothing of ultrahand is imported here, and no kernel checks its arguments: their callers do.
+"""
+
+from ultrahand.kernels._jit import Kernel, cache_folder, threads
+from ultrahand.kernels.adaptive import combine, dominant_eigenvector, walsh
+from ultrahand.kernels.squares import add_squares
+from ultrahand.kernels.warm import warm_up
+
+__all__ = [
+    "Kernel",
+    "add_squares",
+    "cache_folder",
+    "combine",
+    "dominant_eigenvector",
+    "threads",
+    "walsh",
+    "warm_up",
+]

@@ -1,0 +1,52 @@
+"""Compile every kernel for the types it meets, before the first patient waits for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from ultrahand.kernels.adaptive import combine, dominant_eigenvector, walsh
+from ultrahand.kernels.squares import add_squares
+
+
+def _squares() -> None:
+    add_squares(np.ones((2, 3), np.complex64), np.zeros(3, np.float32))
+
+
+def _walsh() -> None:
+    at, radius = np.array([0, 1]), np.array([1, 1, 1])
+    walsh(_images(), at, at, at, radius, np.zeros((2, 2, 2, 3), np.complex64))
+
+
+def _dominant() -> None:
+    dominant_eigenvector(np.eye(3, dtype=np.complex128), np.zeros(3, np.complex128))
+
+
+def _combine() -> None:
+    at, weights = np.array([0, 1]), np.ones((2, 2, 2, 3), np.complex64)
+    combine(_images(), weights, at, at, at, np.ones(3, np.complex128), _images()[0])
+
+
+def _images() -> np.ndarray:
+    return np.ones((3, 2, 2, 2), np.complex64)
+
+
+EXAMPLES: dict[str, Callable[[], None]] = {
+    "add_squares": _squares,
+    "walsh": _walsh,
+    "dominant_eigenvector": _dominant,
+    "combine": _combine,
+}
+"""One line a kernel: a call with its real types on an array of a few numbers."""
+
+
+def warm_up() -> dict[str, float]:
+    """Run every kernel once and return the seconds each took (compiled or loaded)."""
+    seconds = {}
+    for name, example in EXAMPLES.items():
+        start = time.perf_counter()
+        example()
+        seconds[name] = time.perf_counter() - start
+    return seconds

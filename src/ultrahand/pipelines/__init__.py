@@ -1,0 +1,18 @@
+"""Pipelines compose the science: records in, records out; no file is opened here."""
+
+from ultrahand.pipelines.options import Combine, Method, PartialFourier, Parts, ReconOptions
+from ultrahand.pipelines.plan import ReconPlan, plan_reconstruction
+from ultrahand.pipelines.reconstruct import VolumeImages, Workspace, reconstruct_volume
+
+__all__ = [
+    "Combine",
+    "Method",
+    "PartialFourier",
+    "Parts",
+    "ReconOptions",
+    "ReconPlan",
+    "VolumeImages",
+    "Workspace",
+    "plan_reconstruction",
+    "reconstruct_volume",
+]

@@ -1,0 +1,87 @@
+"""What a user can ask of a reconstruction, every default in one place."""
+
+from __future__ import annotations
+
+import enum
+import os
+from dataclasses import dataclass
+
+from ultrahand.recon.k_units import KUnit
+
+
+class Method(enum.StrEnum):
+    """How k-space becomes an image."""
+
+    AUTO = "auto"
+    """Decided from the file; the choice and its reason are reported."""
+    FFT = "fft"
+    """Cartesian: Fourier transform, missing samples zero."""
+    GRIDDING = "gridding"
+    """Any trajectory: density compensation and adjoint NUFFT."""
+
+
+class Combine(enum.StrEnum):
+    """How coil images become one."""
+
+    AUTO = "auto"
+    """Root sum of squares for a magnitude, adaptive where phase is asked for."""
+    RSS = "rss"
+    WALSH = "walsh"
+
+
+class PartialFourier(enum.StrEnum):
+    """What is done about the missing part of a partial acquisition."""
+
+    ZERO = "zero"
+    POCS = "pocs"
+
+
+class Parts(enum.StrEnum):
+    """Which parts of the image are written."""
+
+    MAG = "mag"
+    MAG_PHASE = "mag,phase"
+    COMPLEX = "complex"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReconOptions:
+    """Options of `reconstruct`."""
+
+    method: Method = Method.AUTO
+    combine: Combine = Combine.AUTO
+    partial_fourier: PartialFourier = PartialFourier.ZERO
+    parts: Parts = Parts.MAG
+    whiten: bool = True
+    """False: the noise scan is not used."""
+    nucleus: str | None = None
+    trajectory_unit: KUnit | None = None
+    trajectory_offset: int = 0
+    trajectory_axes: str | None = None
+    max_memory: int = 0
+    """Bytes; 0 for four fifths of the machine's memory."""
+    threads: int = 0
+    """0 for as many as the process may use."""
+
+    @property
+    def memory_limit(self) -> int:
+        return self.max_memory or machine_memory() * 4 // 5
+
+    @property
+    def workers(self) -> int:
+        return min(self.threads, machine_threads()) if self.threads else machine_threads()
+
+
+def machine_threads() -> int:
+    """Return how many threads this process may run at once."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def machine_memory() -> int:
+    """Return the machine's memory in bytes (8 GB where it cannot be told)."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return 8 * 10**9

@@ -1,0 +1,263 @@
+"""Raw data to images, one volume at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ultrahand.pipelines.memory import coil_blocks, slabs_of
+from ultrahand.pipelines.options import Combine, PartialFourier, Parts
+from ultrahand.recon.cartesian import (
+    Coverage,
+    complete_grid,
+    fill_grid,
+    sum_of_squares_image,
+    to_image,
+)
+from ultrahand.recon.coils import adaptive_combine, root_sum_of_squares
+from ultrahand.recon.conditioning import Progress, Watch
+from ultrahand.recon.gridding import DensityCache, grid_readouts
+from ultrahand.recon.uncertainty import first_order_limit, magnitude_sd, phase_sd
+from ultrahand.records.image import Image
+
+if TYPE_CHECKING:
+    from ultrahand.pipelines.plan import EncodingPlan, ReconPlan
+    from ultrahand.recon.sorting import Series, Volume
+    from ultrahand.records.arrays import Complex64, Float32, Ints
+    from ultrahand.records.raw import RawData
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeImages:
+    """The parts of one reconstructed volume."""
+
+    parts: Mapping[str, Image]
+    """``mag`` always; ``phase``, or ``real`` and ``imag``, where asked for."""
+    steps: tuple[str, ...]
+    """What was done to the data, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """What the volumes of one measurement share while they are made."""
+
+    watch: Watch = field(default_factory=Watch)
+    """What the samples showed; checked when all volumes are made."""
+    densities: DensityCache = field(default_factory=DensityCache)
+    progress: Progress = lambda _: None
+    """Called with numbers of readouts done."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Combined:
+    """One slice or slab after combination."""
+
+    values: Complex64 | Float32
+    sigma: float | None
+    """Noise of one real part; None where it is not known."""
+    channels: int
+    """How many independent channels a root sum of squares has; 1 for a weighted sum."""
+    steps: tuple[str, ...]
+
+
+def reconstruct_volume(
+    raw: RawData, plan: ReconPlan, series: Series, volume: Volume, workspace: Workspace
+) -> VolumeImages:
+    """Reconstruct one volume of a series.
+
+    Parameters
+    ----------
+    raw
+        The measurement; its samples are read block by block.
+    plan
+        As `plan_reconstruction` made it from the same measurement.
+    series, volume
+        Which volume.
+    workspace
+        Shared by the volumes of the measurement. After the last of them ``workspace.watch.check``
+        refuses a measurement without signal, and ``findings`` says what was odd.
+
+    Raises
+    ------
+    InputError
+        NaN or infinity in more than one in twenty readouts.
+    ResourceError
+        More memory needed than allowed, even in blocks.
+    """
+    encoding = plan.encodings[volume.encoding]
+    order = encoding.slice_order if encoding.stack is not None else tuple(volume.slices)
+    slices = [
+        _slice(raw, plan, encoding, volume.slices[number], workspace)
+        if number in volume.slices
+        else None
+        for number in order
+    ]
+    return _assemble(plan, series, slices)
+
+
+def _slice(
+    raw: RawData, plan: ReconPlan, encoding: EncodingPlan, rows: Ints, workspace: Workspace
+) -> _Combined:
+    """Reconstruct one slice or slab; where readouts held NaN, once more without them."""
+    one = _cartesian if encoding.cartesian is not None else _gridded
+    mine = replace(workspace, watch=Watch())
+    made = one(raw, plan, encoding, rows, mine)
+    if mine.watch.bad:
+        mine.watch.refuse_bad(raw)
+        quiet = Workspace(densities=workspace.densities)
+        made = one(raw, plan, encoding, np.setdiff1d(rows, mine.watch.bad), quiet)
+    workspace.watch.add(mine.watch)
+    return made
+
+
+def _cartesian(
+    raw: RawData,
+    plan: ReconPlan,
+    encoding: EncodingPlan,
+    rows: Ints,
+    workspace: Workspace,
+) -> _Combined:
+    grid_plan = encoding.cartesian
+    assert grid_plan is not None
+    coils = plan.n_coils[encoding.index]
+    coverage = Coverage(grid_plan, rows)
+    missing = not coverage.acquired().all()
+    pocs = missing and plan.options.partial_fourier is PartialFourier.POCS
+    split = plan.combine is Combine.RSS and not pocs
+    parts, steps = [], ["zero-filled to the encoded matrix", "orthonormal inverse FFT"]
+    if pocs:
+        steps = ["orthonormal inverse FFT", "partial Fourier by POCS"]
+    for columns in slabs_of(grid_plan, coils, plan.options.memory_limit, may_split=split):
+        grid = fill_grid(
+            raw,
+            grid_plan,
+            rows,
+            whitening=plan.whitening,
+            coils=coils,
+            columns=columns,
+            threads=plan.options.workers,
+            watch=workspace.watch,
+            progress=workspace.progress,
+        )
+        if pocs:
+            complete_grid(grid, grid_plan, coverage, plan.options.workers)
+        parts.append(_combine_grid(grid, plan, encoding))
+        workspace = Workspace()  # further slabs read the same samples again
+    values = np.concatenate(parts, axis=2) if len(parts) > 1 else parts[0]
+    sigma = float(np.sqrt(coverage.variance())) if plan.whitening is not None and not pocs else None
+    return _Combined(values, sigma, _channels(plan, values), tuple(steps))
+
+
+def _combine_grid(grid: Complex64, plan: ReconPlan, encoding: EncodingPlan) -> Complex64 | Float32:
+    assert encoding.cartesian is not None
+    threads = plan.options.workers
+    if plan.combine is Combine.RSS and len(grid) > 1:
+        return sum_of_squares_image(grid, encoding.cartesian, threads)
+    return _combine(to_image(grid, encoding.cartesian, threads), plan)
+
+
+def _gridded(
+    raw: RawData, plan: ReconPlan, encoding: EncodingPlan, rows: Ints, workspace: Workspace
+) -> _Combined:
+    grid = encoding.non_cartesian
+    assert grid is not None
+    n_samples = int(raw.readouts["number_of_samples"][rows].sum())
+    limit = plan.options.memory_limit
+    images: list[Complex64] = []
+    for coils in coil_blocks(n_samples, math.prod(grid.shape), plan.n_coils[encoding.index], limit):
+        made, variance, steps = grid_readouts(
+            raw,
+            grid,
+            rows,
+            whitening=plan.whitening,
+            coils=coils,
+            threads=plan.options.workers,
+            max_bytes=limit // 2,
+            densities=workspace.densities,
+            watch=workspace.watch,
+            progress=workspace.progress,
+        )
+        images.append(made)
+        workspace = Workspace(densities=workspace.densities)
+    values = _combine(np.concatenate(images) if len(images) > 1 else images[0], plan)
+    sigma = math.sqrt(variance) if plan.whitening is not None else None
+    return _Combined(values, sigma, _channels(plan, values), steps)
+
+
+def _combine(images: Complex64, plan: ReconPlan) -> Complex64 | Float32:
+    if len(images) == 1:
+        return images[0]
+    if plan.combine is Combine.RSS:
+        return root_sum_of_squares(images, threads=plan.options.workers)
+    return adaptive_combine(images, threads=plan.options.workers)
+
+
+def _channels(plan: ReconPlan, values: Complex64 | Float32) -> int:
+    if np.iscomplexobj(values) or plan.whitening is None:
+        return 1
+    return int(plan.whitening.any(axis=1).sum())
+
+
+def _assemble(plan: ReconPlan, series: Series, slices: list[_Combined | None]) -> VolumeImages:
+    """Stack slices, split the parts and give each its standard error."""
+    geometry = plan.geometry(series)
+    first = next(s for s in slices if s is not None)
+    shape = (1, *geometry.shape[1:]) if len(slices) > 1 else geometry.shape
+    empty = np.zeros(shape, first.values.dtype)
+    values = np.concatenate([s.values if s is not None else empty for s in slices])
+    known = all(s.sigma is not None for s in slices if s is not None)
+    sigma = np.array([s.sigma if s is not None and s.sigma else 0.0 for s in slices], np.float32)
+    sigma_map = np.broadcast_to(sigma.reshape(-1, 1, 1), values.shape) if known else None
+    steps = (_whitening_step(plan), *first.steps, _combination_step(plan, first, values))
+    note = _note(plan, first, known=known)
+    parts: dict[str, Image] = {}
+
+    def add(name: str, part: np.ndarray, unit: str, error: np.ndarray | None) -> None:
+        parts[name] = Image(
+            values=part.astype(np.float32, copy=False),
+            geometry=geometry,
+            unit=unit,
+            standard_error=error,
+            standard_error_note=note,
+        )
+
+    unit = "SNR" if plan.whitening is not None else "arbitrary"
+    magnitude = np.abs(values)
+    error = None if sigma_map is None else magnitude_sd(magnitude, sigma_map, first.channels)
+    add("mag", magnitude, unit, error)
+    if plan.options.parts is Parts.MAG_PHASE:
+        angle = None if sigma_map is None else phase_sd(magnitude, sigma_map)
+        add("phase", np.angle(values), "rad", angle)
+    if plan.options.parts is Parts.COMPLEX:
+        add("real", values.real, unit, sigma_map)
+        add("imag", values.imag, unit, sigma_map)
+    return VolumeImages(parts, steps)
+
+
+def _whitening_step(plan: ReconPlan) -> str:
+    if plan.noise is None:
+        return "not whitened"
+    return f"whitened with {plan.noise.origin}, covariance scaled by {plan.noise.scale:.4g}"
+
+
+def _combination_step(plan: ReconPlan, first: _Combined, values: np.ndarray) -> str:
+    if not np.iscomplexobj(values):
+        return f"root sum of squares of {first.channels if plan.noise else 'all'} channels"
+    return "adaptive combination (Walsh)" if plan.combine is Combine.WALSH else "one channel"
+
+
+def _note(plan: ReconPlan, first: _Combined, *, known: bool) -> str:
+    if known:
+        return (
+            f"analytic, from the noise scan; of the magnitude: the standard deviation of the "
+            f"non-central chi distribution of {first.channels} channel(s) at the signal of the "
+            f"voxel, valid from SNR 5, and one noise unit from SNR "
+            f"{first_order_limit(first.channels):.0f} on"
+        )
+    if plan.noise is not None:
+        return "none: the noise of a POCS reconstruction is not known in closed form"
+    return "none: no noise scan was used, so the noise level is not known"

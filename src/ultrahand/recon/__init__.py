@@ -1,0 +1,1 @@
+"""From readouts to images: pure functions on records and arrays."""

@@ -1,0 +1,346 @@
+"""Cartesian reconstruction: readouts to a k-space grid, grid to coil images.
+
+The grid is kept with its origin at index 0, so that no shift is ever copied; the readout axis is
+transformed block by block while readouts arrive, zero-filled to the encoded matrix first and
+cropped to the asked field of view after (so oversampling costs no memory).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ultrahand.errors import InputError, RecordError
+from ultrahand.recon import fourier
+from ultrahand.recon.axes import Axis, axes_of
+from ultrahand.recon.conditioning import Progress, Watch, blocks
+from ultrahand.recon.lines import ReadoutClass, line_indices, readout_classes
+from ultrahand.recon.partial_fourier import fill_partial_fourier
+from ultrahand.records.findings import Finding, info, warning
+
+if TYPE_CHECKING:
+    from ultrahand.records.arrays import Bools, Complex64, Float32, Float64, Ints
+    from ultrahand.records.raw import RawData
+
+
+@dataclass(frozen=True, slots=True)
+class CartesianPlan:
+    """Where every imaging readout of one encoding goes."""
+
+    axes: tuple[Axis, Axis, Axis]
+    """Read, phase, slice."""
+    classes: tuple[ReadoutClass, ...]
+    line1: Ints
+    """Grid row along phase of every readout of the table; meaningless outside this encoding."""
+    line2: Ints
+    """The same along slice."""
+    three_d: bool
+
+    @property
+    def both_directions(self) -> bool:
+        """Whether some readouts run forward and some are reversed."""
+        return len({shape.reverse for shape in self.classes}) == 2
+
+    def counts(self, rows: Ints) -> Ints:
+        """Return how often each line was acquired by some rows, shape ``(z, y)``."""
+        counts = np.zeros((self.axes[2].n_grid, self.axes[1].n_grid), np.int64)
+        np.add.at(counts, (self.line2[rows], self.line1[rows]), 1)
+        return counts
+
+
+def plan_cartesian(
+    raw: RawData, rows: Ints, encoding_index: int, *, three_d: bool
+) -> tuple[CartesianPlan, list[Finding]]:
+    """Place the readouts of one encoding.
+
+    Raises
+    ------
+    InputError
+        A readout that does not fit the encoded matrix.
+    """
+    encoding = raw.header.encodings[encoding_index]
+    axes, findings = axes_of(encoding, three_d=three_d)
+    classes, more = readout_classes(raw.readouts, rows, raw.header, axes[0].n_encoded)
+    findings += more
+    kept = np.ones(len(rows), bool)
+    placed = []
+    for step in (1, 2) if three_d else (1,):
+        size = axes[step].n_encoded
+        k, more = line_indices(raw.readouts, rows, f"kspace_encode_step_{step}", encoding, size)
+        findings += more
+        kept &= axes[step].on_grid(k)
+        table = np.zeros(len(raw.readouts), np.int64)
+        table[rows] = axes[step].grid_rows(k)
+        placed.append(table)
+    if not three_d:
+        placed.append(np.zeros(len(raw.readouts), np.int64))
+    if not kept.all():
+        dropped = rows[~kept]
+        classes = [_without(c, dropped) for c in classes]
+        findings.append(
+            info(
+                "readouts beyond the asked resolution",
+                found=f"{len(dropped)}",
+                expected="lines of the asked voxel size",
+                remedy="left out",
+            )
+        )
+    plan = CartesianPlan(axes, tuple(classes), placed[0], placed[1], three_d)
+    return plan, findings
+
+
+def missing_lines(plan: CartesianPlan, rows: Ints, asked: tuple[int, int] | None) -> list[Finding]:
+    """Report lines of the encoded matrix that no readout filled."""
+    counts = plan.counts(rows)
+    total = 1
+    for axis in plan.axes[1:]:
+        total *= min(axis.n_encoded, axis.n_grid)
+    filled = int((counts > 0).sum())
+    if filled >= total:
+        return []
+    declared = f", acceleration {asked[0]} x {asked[1]} declared" if asked else ""
+    return [
+        warning(
+            "missing lines",
+            found=f"{filled} of {total} lines of the encoded matrix{declared}",
+            expected="all lines, or partial Fourier",
+            remedy="the others are zero: undersampling aliases, partial Fourier blurs",
+        )
+    ]
+
+
+def fill_grid(
+    raw: RawData,
+    plan: CartesianPlan,
+    rows: Ints,
+    *,
+    whitening: Complex64 | None,
+    coils: int,
+    columns: slice,
+    threads: int,
+    watch: Watch,
+    progress: Progress,
+) -> Complex64:
+    """Read readouts into hybrid space: image along read, k-space along phase and slice.
+
+    Parameters
+    ----------
+    raw, plan
+        The measurement and where its readouts go.
+    rows
+        Readouts of one volume (3D) or one slice (2D); averages are merged.
+    whitening
+        See `noise.whitening_matrix`; None leaves the data as they are.
+    coils
+        Number of channels.
+    columns
+        Voxels along read to keep: a slab of the image.
+    threads
+        For the transforms.
+    watch, progress
+        See `conditioning.blocks`.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(coils, z, y, x)``, origin of y and z at index 0, x in image order.
+    """
+    x, y, z = plan.axes
+    wanted = x.image_columns()[columns]
+    grid = np.zeros((coils, z.n_grid, y.n_grid, len(wanted)), np.complex64)
+    coverage = Coverage(plan, rows)
+    for shape, mine in coverage.groups():
+        k = shape.k_first + np.arange(shape.n_kept)
+        on_grid = x.on_grid(k)
+        place = x.grid_rows(k[on_grid])
+        for part, samples in blocks(
+            raw,
+            mine,
+            shape.keep,
+            whitening=whitening,
+            coils=slice(None),
+            watch=watch,
+            progress=progress,
+        ):
+            turned = samples[:, :, ::-1] if shape.reverse else samples
+            line = np.zeros((*turned.shape[:2], x.n_grid), np.complex64)
+            line[:, :, place] = turned if on_grid.all() else turned[:, :, on_grid]
+            if plan.both_directions:
+                watch.look_at_echo(line, reverse=shape.reverse)
+            if coverage.repeated:
+                line *= coverage.weights(mine[part])[:, None, :]
+            image = fourier.kspace_to_image_in_place(line, (-1,), workers=threads)
+            places = (slice(None), plan.line2[mine[part]], plan.line1[mine[part]])
+            voxels = image[:, :, wanted].transpose(1, 0, 2)
+            if coverage.repeated:
+                grid[places] += voxels  # no line occurs twice in a group: nothing is lost
+            else:
+                grid[places] = voxels
+    return grid
+
+
+class Coverage:
+    """How often each sample of the grid was acquired: averages are merged by their counts.
+
+    Readouts of a line may cover different samples (partial echoes read in both directions), so
+    counts are kept per shape of readout and turned into counts per sample where needed.
+    """
+
+    def __init__(self, plan: CartesianPlan, rows: Ints) -> None:
+        self._plan = plan
+        self._groups = [(shape, shape.rows[np.isin(shape.rows, rows)]) for shape in plan.classes]
+        y = plan.axes[1]
+        size = plan.axes[2].n_grid * y.n_grid
+        self._line = plan.line2 * y.n_grid + plan.line1
+        self._per_shape = np.stack(
+            [np.bincount(self._line[mine], minlength=size) for _, mine in self._groups], axis=1
+        )
+        self.repeated = bool((self._per_shape.sum(axis=1) > 1).any())
+
+    def groups(self) -> list[tuple[ReadoutClass, Ints]]:
+        """Return rows by shape, such that no line occurs twice in a group."""
+        if not self.repeated:
+            return [(shape, mine) for shape, mine in self._groups if mine.size]
+        found = []
+        for shape, mine in self._groups:
+            turn = _occurrence(self._line[mine])
+            found += [(shape, mine[turn == t]) for t in np.unique(turn)]
+        return found
+
+    def weights(self, rows: Ints) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+        """Return one over the number of readouts that cover each sample, 0 where none does."""
+        return _inverse(self._per_shape[self._line[rows]] @ self._masks()).astype(np.float32)
+
+    def acquired(self) -> Bools:
+        """Return which samples of the grid were acquired, shape ``(z, y, x)``, origin first."""
+        y, z, x = self._plan.axes[1], self._plan.axes[2], self._plan.axes[0]
+        return (self._per_shape @ self._masks() > 0).reshape(z.n_grid, y.n_grid, x.n_grid)
+
+    def variance(self) -> float:
+        """Noise variance of an image voxel for unit variance of a sample (orthonormal FFT)."""
+        patterns, lines = np.unique(self._per_shape, axis=0, return_counts=True)
+        per_pattern = _inverse(patterns @ self._masks()).sum(axis=1)
+        voxels = np.prod([axis.n_grid for axis in self._plan.axes])
+        return float((per_pattern * lines).sum() / voxels)
+
+    def _masks(self) -> Float64:
+        """Return which samples each shape covers, shape ``(shapes, x)``, origin first."""
+        x = self._plan.axes[0]
+        masks = np.zeros((len(self._groups), x.n_grid))
+        for i, (shape, _) in enumerate(self._groups):
+            k = shape.k_first + np.arange(shape.n_kept)
+            masks[i, x.grid_rows(k[x.on_grid(k)])] = 1
+        return masks
+
+
+def complete_grid(grid: Complex64, plan: CartesianPlan, coverage: Coverage, threads: int) -> None:
+    """Fill the missing end of a partial acquisition by POCS, coil by coil, in place.
+
+    Parameters
+    ----------
+    grid
+        Shape ``(coils, z, y, x)`` as `fill_grid` returns it, the whole read axis.
+    plan, coverage
+        What was acquired.
+    threads
+        Of the transforms.
+
+    Raises
+    ------
+    InputError
+        What is missing is not one end of an axis: undersampling cannot be filled so.
+    """
+    x = plan.axes[0]
+    k = np.arange(x.n_image) - x.n_image // 2
+    acquired = coverage.acquired()[:, :, np.rint(k * x.n_grid / x.n_image).astype(int) % x.n_grid]
+    acquired = np.fft.fftshift(acquired, (0, 1))
+    for coil in range(len(grid)):
+        kspace = fourier.image_to_kspace(grid[coil : coil + 1], (3,), workers=threads)
+        kspace = fourier.from_fft_order(kspace, (1, 2))
+        try:
+            filled = fill_partial_fourier(kspace, acquired, workers=threads).value
+        except RecordError:
+            raise InputError(
+                "missing lines",
+                found=f"{int((~acquired).sum())} of {acquired.size} samples, not at one end",
+                expected="for POCS, one end of an axis missing",
+                remedy="run with --partial-fourier zero",
+            ) from None
+        hybrid = fourier.to_fft_order(
+            fourier.kspace_to_image(filled, (3,), workers=threads), (1, 2)
+        )
+        grid[coil] = hybrid[0]
+
+
+def to_image(grid: Complex64, plan: CartesianPlan, threads: int) -> Complex64:
+    """Transform hybrid space of some coils to images of the asked size, in place.
+
+    Parameters
+    ----------
+    grid
+        Shape ``(coils, z, y, x)`` as `fill_grid` returns it; overwritten.
+    plan
+        Sizes of grid and image.
+    threads
+        Of the transform.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(coils, z, y, x)`` in image order.
+    """
+    _, y, z = plan.axes
+    axes = (1, 2) if plan.three_d else (2,)
+    image = fourier.kspace_to_image_in_place(grid, axes, workers=threads)
+    rows = np.ix_(z.image_columns(), y.image_columns())
+    return image[:, rows[0], rows[1]]
+
+
+def sum_of_squares_image(grid: Complex64, plan: CartesianPlan, threads: int) -> Float32:
+    """Transform coil by coil and return the root of the sum of squares.
+
+    Parameters
+    ----------
+    grid
+        Shape ``(coils, z, y, x)`` as `fill_grid` returns it; overwritten.
+    plan
+        Sizes of grid and image.
+    threads
+        Of the transforms and sums.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(z, y, x)``; the coil images are never all in memory beside the grid.
+    """
+    from ultrahand import kernels
+
+    _, y, z = plan.axes
+    total = np.zeros((z.n_image, y.n_image, grid.shape[3]), np.float32)
+    with kernels.threads(threads):
+        for coil in range(len(grid)):
+            image = np.ascontiguousarray(to_image(grid[coil : coil + 1], plan, threads))
+            kernels.add_squares(image.reshape(1, -1), total.reshape(-1))
+    return np.sqrt(total, out=total)
+
+
+def _occurrence(values: Ints) -> Ints:
+    """Count each value's occurrences so far: 0, 1, 2 ..."""
+    order = np.argsort(values, kind="stable")
+    ranked = values[order]
+    start = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
+    turn = np.arange(len(values)) - np.repeat(start, np.diff(np.r_[start, len(values)]))
+    out = np.empty(len(values), np.int64)
+    out[order] = turn
+    return out
+
+
+def _inverse(counts: Float64) -> Float64:
+    return np.divide(1.0, counts, out=np.zeros_like(counts), where=counts > 0)
+
+
+def _without(shape: ReadoutClass, dropped: Ints) -> ReadoutClass:
+    kept = shape.rows[~np.isin(shape.rows, dropped)]
+    return ReadoutClass(kept, shape.keep, shape.reverse, shape.k_first, shape.n_kept)

@@ -1,0 +1,225 @@
+"""Blocks of readouts made ready: discards dropped, turned round, checked and whitened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ultrahand.errors import InputError
+from ultrahand.records.findings import Finding, warning
+from ultrahand.records.readouts import name_readout
+
+if TYPE_CHECKING:
+    from ultrahand.records.arrays import Bools, Complex64, Float64, Ints
+    from ultrahand.records.raw import RawData
+
+BLOCK_BYTES: Final = 32 * 2**20
+MAX_BAD_FRACTION: Final = 0.05
+"""More readouts with NaN or infinity than this and the measurement is refused."""
+
+MAX_ECHO_SHIFT: Final = 1.5
+"""Samples between the echoes of both directions; conventions differ by one, real delays by less."""
+_ECHO_HALF_WIDTH: Final = 2
+
+Progress = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Watch:
+    """What the samples themselves showed while they were read."""
+
+    n_readouts: int = 0
+    bad: list[int] = field(default_factory=list)
+    """Rows with NaN or infinity."""
+    zero: int = 0
+    """Readouts without any signal."""
+    coil_seen: Bools | None = None
+    """Which coils carried anything but zeros."""
+    echoes: dict[bool, Float64] = field(default_factory=dict)
+    """Energy along forward (False) and reversed (True) readouts, origin first."""
+
+    def look(self, block: Complex64, rows: Ints) -> Complex64:
+        """Note oddities of a block of shape ``(readouts, coils, samples)``; blank bad readouts."""
+        sums = block.sum(axis=(1, 2))
+        wrong = ~np.isfinite(sums)
+        if wrong.any():
+            self.bad += [int(row) for row in rows[wrong]]
+            block = block.copy()
+            block[wrong] = 0
+        if self.coil_seen is None:
+            self.coil_seen = np.zeros(block.shape[1], bool)
+        if not self.coil_seen.all():
+            self.coil_seen |= block.any(axis=(0, 2))
+        silent = np.flatnonzero(sums == 0)
+        if silent.size:
+            self.zero += int((~block[silent].any(axis=(1, 2))).sum())
+        self.n_readouts += len(rows)
+        return block
+
+    def look_at_echo(self, lines: Complex64, *, reverse: bool) -> None:
+        """Sum the energy of readouts of shape ``(readouts, coils, x)``, origin at index 0."""
+        parts = lines.view(np.float32).reshape(-1, lines.shape[-1], 2)
+        energy = np.einsum("rxp,rxp->x", parts, parts, dtype=np.float64)
+        self.echoes[reverse] = self.echoes.get(reverse, 0.0) + energy
+
+    def add(self, other: Watch) -> None:
+        """Take over what another watch saw."""
+        self.n_readouts += other.n_readouts
+        self.bad += other.bad
+        self.zero += other.zero
+        for reverse, energy in other.echoes.items():
+            self.echoes[reverse] = self.echoes.get(reverse, 0.0) + energy
+        if self.coil_seen is None or other.coil_seen is None:
+            self.coil_seen = other.coil_seen if self.coil_seen is None else self.coil_seen
+        else:
+            self.coil_seen = self.coil_seen | other.coil_seen
+
+    def refuse_bad(self, raw: RawData) -> None:
+        """Refuse a measurement of which too much is not finite.
+
+        Raises
+        ------
+        InputError
+            More than `MAX_BAD_FRACTION` of the readouts hold NaN or infinity.
+        """
+        if len(self.bad) > MAX_BAD_FRACTION * self.n_readouts:
+            raise InputError(
+                f"samples of {name_readout(raw.readouts, self.bad[0])}",
+                found=f"NaN or infinity in {len(self.bad)} of {self.n_readouts} readouts",
+                expected=f"at most {MAX_BAD_FRACTION:.0%}",
+                remedy="convert the measurement again",
+            )
+
+    def check(self, raw: RawData) -> None:
+        """Refuse a measurement that cannot be an image.
+
+        Raises
+        ------
+        InputError
+            Too many readouts with NaN, or no signal at all.
+        """
+        self.refuse_bad(raw)
+        if self.zero + len(self.bad) == self.n_readouts:
+            raise InputError(
+                "samples",
+                found=f"only zeros in all {self.n_readouts} readouts",
+                expected="a signal",
+                remedy="check the receivers and the conversion",
+            )
+        self._check_echoes()
+
+    def _check_echoes(self) -> None:
+        """Refuse forward and reversed readouts whose echoes lie apart: a flag is wrong."""
+        places = [echo_position(energy) for energy in self.echoes.values()]
+        if len(places) == 2 and None not in places:
+            apart = abs(float(places[0] or 0) - float(places[1] or 0))
+            if apart > MAX_ECHO_SHIFT:
+                raise InputError(
+                    "reversed readouts (flag 22)",
+                    found=f"echoes {apart:.1f} samples from those of the forward readouts",
+                    expected=f"at most {MAX_ECHO_SHIFT:g}",
+                    remedy="a flag or center_sample is wrong; convert the measurement again",
+                )
+
+    def findings(self) -> list[Finding]:
+        """Return what was odd, counted."""
+        found = []
+        if self.bad:
+            found.append(
+                warning(
+                    "samples",
+                    found=f"NaN or infinity in {len(self.bad)} of {self.n_readouts} readouts",
+                    expected="finite numbers",
+                    remedy="these readouts are left out",
+                )
+            )
+        if self.zero:
+            found.append(
+                warning(
+                    "samples",
+                    found=f"only zeros in {self.zero} of {self.n_readouts} readouts",
+                    expected="a signal or at least noise",
+                    remedy="used as they are",
+                )
+            )
+        if self.coil_seen is not None and not self.coil_seen.all():
+            dead = np.flatnonzero(~self.coil_seen)
+            found.append(
+                warning(
+                    "receive channels",
+                    found=f"only zeros in {len(dead)} of {len(self.coil_seen)}: "
+                    + ", ".join(str(c) for c in dead[:8]),
+                    expected="a signal or at least noise",
+                    remedy="these channels add nothing to the image",
+                )
+            )
+        return found
+
+
+def echo_position(energy: Float64) -> float | None:
+    """Return where an echo is, in samples from the origin; None without a clear echo.
+
+    Parameters
+    ----------
+    energy
+        Along the readout, origin at index 0, shape ``(x,)``.
+    """
+    centred = np.fft.fftshift(energy)
+    peak = int(np.argmax(centred))
+    window = np.arange(
+        max(peak - _ECHO_HALF_WIDTH, 0), min(peak + _ECHO_HALF_WIDTH + 1, len(energy))
+    )
+    inside, total = centred[window].sum(), centred.sum()
+    # A flat spectrum (a point object, noise) has no echo to compare.
+    if len(energy) < 16 or inside < 0.25 * total or inside < 5 * total * len(window) / len(energy):
+        return None
+    return float((window * centred[window]).sum() / inside) - len(energy) // 2
+
+
+def blocks(
+    raw: RawData,
+    rows: Ints,
+    keep: slice,
+    *,
+    whitening: Complex64 | None,
+    coils: slice,
+    watch: Watch,
+    progress: Progress,
+) -> Iterator[tuple[slice, Complex64]]:
+    """Read readouts of one shape block by block.
+
+    Parameters
+    ----------
+    raw
+        The measurement.
+    rows
+        Rows to read, all of equal channels and samples.
+    keep
+        Samples kept of each readout.
+    whitening
+        Shape ``(coils, coils)``, or None to leave the data as they are.
+    coils
+        Which (whitened) coils are wanted.
+    watch
+        Collects what is odd in the samples.
+    progress
+        Called with the number of readouts done.
+
+    Yields
+    ------
+    slice, ndarray
+        Which of ``rows``, and their samples of shape ``(readouts, coils, samples)``.
+    """
+    first = raw.readouts[rows[0]]
+    size = 8 * int(first["active_channels"]) * int(first["number_of_samples"])
+    step = max(1, min(BLOCK_BYTES // size, 1024))
+    for start in range(0, len(rows), step):
+        part = slice(start, min(start + step, len(rows)))
+        block = raw.source.samples(rows[part]).transpose(1, 0, 2)[:, :, keep]
+        block = watch.look(block, rows[part])
+        block = block[:, coils] if whitening is None else np.matmul(whitening[coils], block)
+        yield part, block
+        progress(part.stop - part.start)

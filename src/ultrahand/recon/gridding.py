@@ -1,0 +1,142 @@
+"""Gridding: weight the samples by the k-space they stand for, then apply the adjoint NUFFT."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ultrahand.recon._finufft import plan_nufft
+from ultrahand.recon.conditioning import Progress, Watch, blocks
+from ultrahand.recon.density import DensityWeights, density_weights
+from ultrahand.recon.non_cartesian import EDGE_SLACK, NonCartesianPlan
+
+if TYPE_CHECKING:
+    from ultrahand.records.arrays import Bools, Complex64, Float64, Ints
+    from ultrahand.records.raw import RawData
+
+EPS: Final = 1e-5
+"""Accuracy asked of the NUFFT: far below the error of gridding itself."""
+
+
+class DensityCache:
+    """Weights of the trajectories met so far: repetitions and echoes mostly share one."""
+
+    def __init__(self, size: int = 4) -> None:
+        self._size = size
+        self._kept: OrderedDict[bytes, DensityWeights] = OrderedDict()
+
+    def weights(
+        self, k_per_m: Float64, plan: NonCartesianPlan, *, threads: int, max_bytes: int
+    ) -> DensityWeights:
+        """Return the density compensation of some sample positions."""
+        key = hashlib.sha256(np.ascontiguousarray(k_per_m).data).digest()
+        if key not in self._kept:
+            dims = k_per_m.shape[1]
+            self._kept[key] = density_weights(
+                k_per_m,
+                shape=plan.shape[-dims:],
+                voxel_size_m=plan.voxel_m[:dims],
+                threads=threads,
+                max_bytes=max_bytes,
+            )
+            if len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+        return self._kept[key]
+
+
+def grid_readouts(
+    raw: RawData,
+    plan: NonCartesianPlan,
+    rows: Ints,
+    *,
+    whitening: Complex64 | None,
+    coils: slice,
+    threads: int,
+    max_bytes: int,
+    densities: DensityCache,
+    watch: Watch,
+    progress: Progress,
+) -> tuple[Complex64, float, tuple[str, ...]]:
+    """Grid the readouts of one volume or slice.
+
+    Parameters
+    ----------
+    raw, plan
+        The measurement and where its readouts sample k-space.
+    rows
+        Readouts of one volume (3D) or one slice (2D).
+    whitening
+        See `noise.whitening_matrix`; None leaves the data as they are.
+    coils
+        Which (whitened) channels; the file is read again for the others.
+    threads, max_bytes
+        Of the transforms.
+    densities
+        Weights of earlier volumes.
+    watch, progress
+        See `conditioning.blocks`.
+
+    Returns
+    -------
+    ndarray, float, tuple of str
+        Coil images ``(coils, z, y, x)``, scaled so that a fully sampled Cartesian trajectory gives
+        the orthonormal FFT; and the noise variance of a voxel's real part for unit variance of a
+        sample's: with weights ``w`` and ``N`` voxels it is ``sum(w ** 2) / N`` everywhere; and
+        what was done.
+    """
+    parts = plan.positions(rows)
+    k = np.concatenate([trajectory.k_per_m for _, _, trajectory in parts])
+    inside = _inside(k, plan)
+    n_coils = coils.stop - coils.start
+    samples = np.empty((n_coils, int(inside.sum())), np.complex64)
+    start = done = 0
+    for mine, keep, trajectory in parts:
+        length = len(trajectory.k_per_m) // len(mine)
+        for part, block in blocks(
+            raw,
+            mine,
+            keep,
+            whitening=whitening,
+            coils=coils,
+            watch=watch,
+            progress=progress,
+        ):
+            first = start + part.start * length
+            used = inside[first : first + block.shape[0] * length]
+            flat = block.transpose(1, 0, 2).reshape(n_coils, -1)
+            count = int(used.sum())
+            samples[:, done : done + count] = flat if used.all() else flat[:, used]
+            done += count
+        start += len(trajectory.k_per_m)
+    k = k if inside.all() else k[inside]
+    density = densities.weights(k, plan, threads=threads, max_bytes=max_bytes)
+    weights = density.weights
+    samples *= weights
+    dims = k.shape[1]
+    nufft = plan_nufft(
+        k,
+        shape=plan.shape[-dims:],
+        voxel_size_m=plan.voxel_m[:dims],
+        n_coils=n_coils,
+        eps=EPS,
+        threads=threads,
+        max_bytes=max_bytes,
+    )
+    images = nufft.adjoint(samples).reshape(n_coils, *plan.shape)
+    variance = float(np.sum(weights.astype(np.float64) ** 2) / np.prod(plan.shape))
+    state = "" if density.converged else ", not converged"
+    steps = (
+        f"density compensation (Pipe-Menon): residual {density.residual:.2%}{state}",
+        f"adjoint NUFFT of {len(k)} samples, {int((~inside).sum())} beyond the matrix left out",
+    )
+    return images, variance, steps
+
+
+def _inside(k_per_m: Float64, plan: NonCartesianPlan) -> Bools:
+    """Tell which samples the asked matrix can hold; those beyond its edge would alias."""
+    dims = k_per_m.shape[1]
+    edge = EDGE_SLACK / (2 * np.array(plan.voxel_m[:dims]))
+    return (np.abs(k_per_m) <= edge).all(axis=1)

@@ -1,0 +1,207 @@
+"""Where the readouts of a non-Cartesian encoding sample k-space.
+
+The trajectory stands in the file, readout by readout, or comes from a second file whose shots are
+matched to the readouts by their counts.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ultrahand.errors import InputError
+from ultrahand.records.findings import Finding, info
+from ultrahand.records.readouts import name_readout
+
+if TYPE_CHECKING:
+    from ultrahand.recon.sorting import Volume
+    from ultrahand.records.arrays import Float32, Ints, Real, Structured
+    from ultrahand.records.raw import RawData
+
+
+@dataclass(frozen=True, slots=True)
+class Shots:
+    """Readouts of one length with their positions in k-space, in the file's unit."""
+
+    rows: Ints
+    keep: slice
+    """Samples of a readout that have a position."""
+    k: Float32
+    """Shape ``(shots, samples, dims)``."""
+    shot_of: Ints
+    """Shot of each row."""
+
+    def of(self, rows: Ints) -> tuple[Ints, Ints]:
+        """Return those of the given rows that belong here, and their shots."""
+        place = np.flatnonzero(np.isin(self.rows, rows))
+        return self.rows[place], self.shot_of[place]
+
+
+def from_file(raw: RawData, rows: Ints) -> list[Shots]:
+    """Read the trajectory that stands beside the samples.
+
+    Raises
+    ------
+    InputError
+        Readouts without trajectory, or of dimensions other than 2 and 3.
+    """
+    table = raw.readouts
+    dims = table["trajectory_dimensions"][rows]
+    wrong = (dims != 2) & (dims != 3)
+    if wrong.any() or (dims != dims[0]).any():
+        row = int(rows[np.argmax(wrong if wrong.any() else dims != dims[0])])
+        raise InputError(
+            f"{name_readout(table, row)}, trajectory_dimensions",
+            found=str(int(table["trajectory_dimensions"][row])),
+            expected="2 or 3 in every readout of a non-Cartesian measurement",
+            remedy="give the trajectory with --trajectory FILE",
+        )
+    shots = []
+    for mine, keep in _lengths(table, rows):
+        k = raw.source.trajectory(mine)[:, keep]
+        shots.append(Shots(mine, keep, np.ascontiguousarray(k), np.arange(len(mine))))
+    return shots
+
+
+def from_array(
+    raw: RawData, volumes: list[Volume], array: Real, offset: int, axes: str | None
+) -> tuple[list[Shots], list[Finding]]:
+    """Match the shots of an external trajectory to the readouts, by counts.
+
+    Parameters
+    ----------
+    raw
+        The measurement.
+    volumes
+        Its volumes; all of one encoding.
+    array
+        Shape ``(shots, samples, dims)`` in any order of the axes, or shots and samples in one.
+    offset
+        Leading samples to skip: of the readouts where they are longer than the trajectory, of the
+        trajectory where it is longer.
+    axes
+        The order of the axes, as ``shots,samples,dims``; needed only where counts leave it open.
+
+    Raises
+    ------
+    InputError
+        Counts that do not fit, or fit in more than one way.
+    """
+    rows = np.concatenate([volume.rows for volume in volumes])
+    lengths = _lengths(raw.readouts, rows)
+    if len(lengths) != 1:
+        raise _refuse(
+            f"readouts of {len(lengths)} different lengths", "readouts of one length", "convert"
+        )
+    keep = lengths[0][1]
+    n_samples = keep.stop - keep.start
+    maps = _shot_maps(raw.readouts, volumes)
+    found = _arrangements(np.asarray(array), maps, n_samples, offset, axes)
+    repeats = ", ".join(str(n) for n in maps)
+    counts = (
+        f"shape {array.shape}, offset {offset}, for {len(rows)} readouts ({repeats} a repetition) "
+        f"of {n_samples} samples"
+    )
+    if not found:
+        raise _refuse(
+            counts,
+            "one shot a readout and, after the offset, one position a sample",
+            "give the trajectory of this measurement, or --trajectory-offset N",
+        )
+    if len(found) > 1:
+        orders = " or ".join(sorted({order for order, _ in found}))
+        raise _refuse(counts, f"counts that tell the axes apart, not {orders}", "--trajectory-axes")
+    order, k = found[0]
+    shot_of, how = maps[k.shape[0]](rows)
+    skip = n_samples - k.shape[1] if k.shape[1] < n_samples else 0
+    k = k[:, offset:] if k.shape[1] > n_samples else k
+    kept = slice(keep.start + skip, keep.stop)
+    note = info(
+        "external trajectory",
+        found=f"{counts}; axes {order}",
+        expected="one shot a readout",
+        remedy=f"shots matched {how}; {skip} leading samples of each readout skipped",
+    )
+    return [Shots(rows, kept, np.ascontiguousarray(k, np.float32), shot_of)], [note]
+
+
+def _lengths(table: Structured, rows: Ints) -> list[tuple[Ints, slice]]:
+    """Group rows by their length and discards; give what is kept of each."""
+    names = ("number_of_samples", "discard_pre", "discard_post")
+    key = np.stack([table[name][rows] for name in names], axis=1)
+    shapes, member = np.unique(key, axis=0, return_inverse=True)
+    groups = []
+    for number, (samples, pre, post) in enumerate(shapes):
+        mine = rows[member.reshape(-1) == number]
+        if samples - pre - post <= 0:
+            raise InputError(
+                f"{name_readout(table, int(mine[0]))}, discard_pre and discard_post",
+                found=f"{pre + post} of {samples} samples discarded",
+                expected="at least one sample left",
+                remedy="convert the measurement again",
+            )
+        groups.append((mine, slice(int(pre), int(samples - post))))
+    return groups
+
+
+_ShotMap = Callable[["Ints"], "tuple[Ints, str]"]
+
+
+def _shot_maps(table: Structured, volumes: list[Volume]) -> dict[int, _ShotMap]:
+    """Return the shot counts that make sense, each with its way to give every row a shot."""
+    rows = np.concatenate([volume.rows for volume in volumes])
+    groups = [np.sort(part) for volume in volumes for part in volume.slices.values()]
+    step = table["kspace_encode_step_1"]
+    maps: dict[int, _ShotMap] = {}
+
+    def in_order(wanted: Ints) -> tuple[Ints, str]:
+        rank = np.empty(len(table), np.int64)
+        for group in groups:
+            rank[group] = np.arange(len(group))
+        return rank[wanted], "in the order of acquisition within a repetition"
+
+    def all_in_order(wanted: Ints) -> tuple[Ints, str]:
+        return np.searchsorted(np.sort(rows), wanted), "in the order of acquisition"
+
+    def by_step(wanted: Ints) -> tuple[Ints, str]:
+        return step[wanted].astype(np.int64), "by kspace_encode_step_1"
+
+    maps[len(rows)] = all_in_order
+    if len({len(group) for group in groups}) == 1:
+        maps[len(groups[0])] = in_order
+    values = np.unique(step[rows])
+    complete = all(np.array_equal(np.unique(step[group]), values) for group in groups)
+    if complete and values[0] == 0 and values[-1] == len(values) - 1 and len(values) > 1:
+        maps[len(values)] = by_step
+    return maps
+
+
+def _arrangements(
+    array: Real, maps: dict[int, _ShotMap], n_samples: int, offset: int, axes: str | None
+) -> list[tuple[str, Real]]:
+    """Find every way to read the array as (shots, samples, dims)."""
+    lengths = {n_samples - offset, n_samples + offset}
+    found: list[tuple[str, Real]] = []
+    if array.ndim == 3:
+        for order in itertools.permutations(range(3)):
+            names = [""] * 3
+            for axis, name in zip(order, ("shots", "samples", "dims"), strict=True):
+                names[axis] = name
+            label, candidate = ",".join(names), array.transpose(order)
+            shots, samples, dims = candidate.shape
+            if shots in maps and samples in lengths and dims in (2, 3):
+                found.append((label, candidate))
+    elif array.ndim == 2:
+        for label, flat in (("shots*samples,dims", array), ("dims,shots*samples", array.T)):
+            for shots, length in itertools.product(maps, lengths):
+                if flat.shape[1] in (2, 3) and flat.shape[0] == shots * length and length > 0:
+                    found.append((label, flat.reshape(shots, length, flat.shape[1])))
+    return [(label, k) for label, k in found if axes is None or label == axes]
+
+
+def _refuse(found: str, expected: str, remedy: str) -> InputError:
+    return InputError("external trajectory", found=found, expected=expected, remedy=remedy)

@@ -1,0 +1,1 @@
+"""Figures and tables: they know records, not science."""
