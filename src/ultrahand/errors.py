@@ -51,16 +51,18 @@ class InputError(UltrahandError):
     exit_code = EXIT_INPUT
 
     def __init__(self, field: str, *, found: object, expected: str, remedy: str) -> None:
-        self.field = _one_line(field)
-        self.found = _one_line(str(found))
-        self.expected = _one_line(expected)
-        self.remedy = _one_line(remedy)
+        self.field = one_line(field)
+        self.found = one_line(str(found))
+        self.expected = one_line(expected)
+        self.remedy = one_line(remedy)
+        self.file: str | None = None
+        """Name of the file at fault, where the reader knows it."""
         super().__init__(
             f"{self.field}: found {self.found}, expected {self.expected}; {self.remedy}"
         )
 
 
-def _one_line(text: str, limit: int = 400) -> str:
+def one_line(text: str, limit: int = 400) -> str:
     """Printable, on one line and bounded: text from a damaged file can be anything."""
     clean = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
     return clean if len(clean) <= limit else clean[: limit - 3] + "..."

@@ -96,7 +96,13 @@ class Hdf5Source:
                 raise _unreadable("data", error) from None
             cells = cells[rows[wanted] - first]
             self._check_lengths(cells, rows[wanted], member, length)
-            if length:
+            if (
+                length
+                and wanted[-1] - wanted[0] == len(wanted) - 1
+                and np.all(np.diff(wanted) == 1)
+            ):
+                np.concatenate(cells, out=out[wanted[0] : wanted[-1] + 1].reshape(-1))
+            elif length:
                 out[wanted] = np.concatenate(cells).reshape(len(wanted), length)
         return out.reshape(-1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,23 @@ class Axis:
     def image_columns(self) -> Ints:
         """Return grid indices (origin at index 0) of the kept voxels, in image order."""
         return (np.arange(self.n_image) - self.n_image // 2) % self.n_grid
+
+
+def runs_of(places: Ints) -> list[tuple[slice, slice]]:
+    """Cut indices that rise by one, save for a wrap, into slices: copies of slices are fast.
+
+    Returns
+    -------
+    list of (slice, slice)
+        Of the sequence itself, and of the places it names.
+    """
+    cuts = np.flatnonzero(np.diff(places) != 1) + 1
+    edges = [0, *cuts.tolist(), len(places)]
+    return [
+        (slice(a, b), slice(int(places[a]), int(places[b - 1]) + 1))
+        for a, b in itertools.pairwise(edges)
+        if b > a
+    ]
 
 
 def axes_of(encoding: Encoding, *, three_d: bool) -> tuple[tuple[Axis, Axis, Axis], list[Finding]]:

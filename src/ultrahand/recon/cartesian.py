@@ -14,7 +14,7 @@ import numpy as np
 
 from ultrahand.errors import InputError, RecordError
 from ultrahand.recon import fourier
-from ultrahand.recon.axes import Axis, axes_of
+from ultrahand.recon.axes import Axis, axes_of, runs_of
 from ultrahand.recon.conditioning import Progress, Watch, blocks
 from ultrahand.recon.lines import ReadoutClass, line_indices, readout_classes
 from ultrahand.recon.partial_fourier import fill_partial_fourier
@@ -148,37 +148,47 @@ def fill_grid(
         Shape ``(coils, z, y, x)``, origin of y and z at index 0, x in image order.
     """
     x, y, z = plan.axes
-    wanted = x.image_columns()[columns]
-    grid = np.zeros((coils, z.n_grid, y.n_grid, len(wanted)), np.complex64)
+    wanted = runs_of(x.image_columns()[columns])
+    width = wanted[-1][0].stop
+    grid = np.zeros((coils, z.n_grid, y.n_grid, width), np.complex64)
     coverage = Coverage(plan, rows)
     for shape, mine in coverage.groups():
-        k = shape.k_first + np.arange(shape.n_kept)
-        on_grid = x.on_grid(k)
-        place = x.grid_rows(k[on_grid])
         for part, samples in blocks(
             raw,
             mine,
             shape.keep,
-            whitening=whitening,
+            whitening=None,
             coils=slice(None),
             watch=watch,
             progress=progress,
         ):
-            turned = samples[:, :, ::-1] if shape.reverse else samples
-            line = np.zeros((*turned.shape[:2], x.n_grid), np.complex64)
-            line[:, :, place] = turned if on_grid.all() else turned[:, :, on_grid]
+            line = _on_grid(samples, shape, x)
             if plan.both_directions:
                 watch.look_at_echo(line, reverse=shape.reverse)
             if coverage.repeated:
                 line *= coverage.weights(mine[part])[:, None, :]
             image = fourier.kspace_to_image_in_place(line, (-1,), workers=threads)
-            places = (slice(None), plan.line2[mine[part]], plan.line1[mine[part]])
-            voxels = image[:, :, wanted].transpose(1, 0, 2)
-            if coverage.repeated:
-                grid[places] += voxels  # no line occurs twice in a group: nothing is lost
-            else:
-                grid[places] = voxels
+            place = (slice(None), plan.line2[mine[part]], plan.line1[mine[part]])
+            for there, here in wanted:
+                # Whitening mixes coils only: it costs least where oversampling is gone.
+                voxels = image[:, :, here]
+                white = voxels if whitening is None else np.matmul(whitening, voxels)
+                if coverage.repeated:
+                    grid[(*place, there)] += white.transpose(1, 0, 2)  # no line occurs twice here
+                else:
+                    grid[(*place, there)] = white.transpose(1, 0, 2)
     return grid
+
+
+def _on_grid(samples: Complex64, shape: ReadoutClass, x: Axis) -> Complex64:
+    """Turn reversed readouts round and zero-fill all to the grid, origin at index 0."""
+    turned = samples[:, :, ::-1] if shape.reverse else samples
+    k = shape.k_first + np.arange(shape.n_kept)
+    kept = np.flatnonzero(x.on_grid(k))
+    line = np.zeros((*turned.shape[:2], x.n_grid), np.complex64)
+    for here, there in runs_of(x.grid_rows(k[kept])):
+        line[:, :, there] = turned[:, :, kept[0] + here.start : kept[0] + here.stop]
+    return line
 
 
 class Coverage:
@@ -294,8 +304,11 @@ def to_image(grid: Complex64, plan: CartesianPlan, threads: int) -> Complex64:
     _, y, z = plan.axes
     axes = (1, 2) if plan.three_d else (2,)
     image = fourier.kspace_to_image_in_place(grid, axes, workers=threads)
-    rows = np.ix_(z.image_columns(), y.image_columns())
-    return image[:, rows[0], rows[1]]
+    out = np.empty((len(grid), z.n_image, y.n_image, grid.shape[3]), np.complex64)
+    for z_out, z_in in runs_of(z.image_columns()):
+        for y_out, y_in in runs_of(y.image_columns()):
+            out[:, z_out, y_out] = image[:, z_in, y_in]
+    return out
 
 
 def sum_of_squares_image(grid: Complex64, plan: CartesianPlan, threads: int) -> Float32:
@@ -321,7 +334,7 @@ def sum_of_squares_image(grid: Complex64, plan: CartesianPlan, threads: int) -> 
     total = np.zeros((z.n_image, y.n_image, grid.shape[3]), np.float32)
     with kernels.threads(threads):
         for coil in range(len(grid)):
-            image = np.ascontiguousarray(to_image(grid[coil : coil + 1], plan, threads))
+            image = to_image(grid[coil : coil + 1], plan, threads)
             kernels.add_squares(image.reshape(1, -1), total.reshape(-1))
     return np.sqrt(total, out=total)
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ultrahand.errors import InputError
+from ultrahand.errors import InputError, one_line
 
 
 class Level(enum.StrEnum):
@@ -31,6 +28,10 @@ class Finding:
     found: str
     expected: str
     remedy: str
+
+    def __post_init__(self) -> None:
+        for name in ("field", "found", "expected", "remedy"):
+            object.__setattr__(self, name, one_line(getattr(self, name)))
 
     @classmethod
     def of_error(cls, error: InputError) -> Finding:

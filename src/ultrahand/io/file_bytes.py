@@ -1,0 +1,124 @@
+"""Bytes of a file by their place, for files that are larger than memory and not to be trusted.
+
+Nothing is mapped: mapped pages count as memory of the process, and a file that shrinks under a
+mapping ends it. A source remembers what file it belongs to and opens it again for every block.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from ultrahand.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ultrahand.records.arrays import Ints
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give every refusal from within the name of the file at fault."""
+    try:
+        yield
+    except InputError as error:
+        error.file = error.file or path.name
+        raise
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A file as it was found: later reads refuse another one under its name."""
+
+    path: Path
+    mark: tuple[int, int, int]
+    """Inode, size, and time of the last change in nanoseconds."""
+
+    @classmethod
+    def now(cls, path: Path) -> Unchanged:
+        """Remember the file that stands at a path."""
+        status = path.stat()
+        mark = (status.st_ino, status.st_size, status.st_mtime_ns)
+        return cls(path.absolute(), mark)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self.mark[1]
+
+    @contextmanager
+    def open(self) -> Iterator[io.FileIO]:
+        """Open it for reading.
+
+        Raises
+        ------
+        InputError
+            The file was removed, replaced or written to since.
+        """
+        try:
+            with io.FileIO(self.path) as file:
+                self._check()
+                with naming(self.path):
+                    yield file
+        except FileNotFoundError:
+            raise self._changed("no file any more") from None
+
+    def _check(self) -> None:
+        if Unchanged.now(self.path).mark != self.mark:
+            raise self._changed("a file that changed while it was read")
+
+    def _changed(self, found: str) -> InputError:
+        error = InputError(
+            "file",
+            found=found,
+            expected="one that stays as it is",
+            remedy="wait until it is complete and run again",
+        )
+        error.file = self.path.name
+        return error
+
+
+def read_at(file: io.FileIO, offset: int, count: int) -> bytes:
+    """Return up to ``count`` bytes from a place; fewer at the end of the file."""
+    file.seek(offset)
+    parts = []
+    while count > 0 and (part := file.read(count)):
+        parts.append(part)
+        count -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def read_into(file: io.FileIO, offset: int, out: memoryview) -> bool:
+    """Fill a buffer from a place in the file; False if the file ends before."""
+    file.seek(offset)
+    done = 0
+    while done < len(out):
+        count = file.readinto(out[done:])
+        if not count:
+            return False
+        done += count
+    return True
+
+
+def gather(file: io.FileIO, starts: Ints, length: int) -> NDArray[np.uint8]:
+    """Read ``length`` bytes from each place, shape ``(places, length)``.
+
+    Raises
+    ------
+    ValueError
+        A place beyond the end of the file.
+    """
+    out = np.empty((len(starts), length), np.uint8)
+    lines = memoryview(out)
+    for place, start in enumerate(starts.tolist()):
+        if not read_into(file, start, lines[place]):
+            raise ValueError(f"bytes {start} to {start + length} lie beyond the end of the file")
+    return out
