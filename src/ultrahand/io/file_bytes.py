@@ -7,6 +7,7 @@ mapping ends it. A source remembers what file it belongs to and opens it again f
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,9 +46,7 @@ class Unchanged:
     @classmethod
     def now(cls, path: Path) -> Unchanged:
         """Remember the file that stands at a path."""
-        status = path.stat()
-        mark = (status.st_ino, status.st_size, status.st_mtime_ns)
-        return cls(path.absolute(), mark)
+        return cls(path.absolute(), _mark(path.stat()))
 
     @property
     def size(self) -> int:
@@ -64,26 +63,29 @@ class Unchanged:
             The file was removed, replaced or written to since.
         """
         try:
-            with io.FileIO(self.path) as file:
-                self._check()
-                with naming(self.path):
-                    yield file
+            file = io.FileIO(self.path)
         except FileNotFoundError:
-            raise self._changed("no file any more") from None
+            file = None
+        with naming(self.path):
+            if file is None:
+                raise _changed("no file any more")
+            with file:
+                if _mark(os.fstat(file.fileno())) != self.mark:
+                    raise _changed("a file that changed while it was read")
+                yield file
 
-    def _check(self) -> None:
-        if Unchanged.now(self.path).mark != self.mark:
-            raise self._changed("a file that changed while it was read")
 
-    def _changed(self, found: str) -> InputError:
-        error = InputError(
-            "file",
-            found=found,
-            expected="one that stays as it is",
-            remedy="wait until it is complete and run again",
-        )
-        error.file = self.path.name
-        return error
+def _mark(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _changed(found: str) -> InputError:
+    return InputError(
+        "file",
+        found=found,
+        expected="one that stays as it is",
+        remedy="wait until it is complete and run again",
+    )
 
 
 def read_at(file: io.FileIO, offset: int, count: int) -> bytes:
@@ -117,8 +119,8 @@ def gather(file: io.FileIO, starts: Ints, length: int) -> NDArray[np.uint8]:
         A place beyond the end of the file.
     """
     out = np.empty((len(starts), length), np.uint8)
-    lines = memoryview(out)
+    flat = memoryview(out).cast("B")
     for place, start in enumerate(starts.tolist()):
-        if not read_into(file, start, lines[place]):
+        if not read_into(file, start, flat[place * length : (place + 1) * length]):
             raise ValueError(f"bytes {start} to {start + length} lie beyond the end of the file")
     return out

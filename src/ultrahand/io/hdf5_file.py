@@ -6,6 +6,8 @@ is checked before a byte of data is read.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import h5py
@@ -27,20 +29,48 @@ _ALLOWED_FILTERS: Final = {
 }
 
 
-def open_file(path: Path) -> h5py.File:
+# What h5py raises on damaged files, found by changing bytes at random.
+_H5_ERRORS: Final = (
+    *(OSError, RuntimeError, ValueError, KeyError, TypeError, IndexError),
+    *(MemoryError, OverflowError, SystemError),
+)
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator[h5py.File]:
     """Open a file for reading; a file that a scanner still writes is refused."""
     try:
-        return h5py.File(path, "r", locking="best-effort")
-    except OSError as error:
-        text = str(error)
-        if "lock" in text:
-            found, remedy = "a file locked by a writer", "wait until the measurement is finished"
-        elif "truncated" in text:
-            found, remedy = "a truncated HDF5 file", "copy or convert it again"
-        else:
-            found, remedy = f"HDF5 that cannot be opened ({text})", "copy or convert it again"
+        file = h5py.File(path, "r", locking="best-effort")
+    except _H5_ERRORS as error:
+        raise _cannot_open(str(error)) from None
+    with file:
+        yield file
+
+
+def _cannot_open(text: str) -> InputError:
+    if "lock" in text:
+        found, remedy = "a file locked by a writer", "wait until the measurement is finished"
+    elif "open for write" in text:
+        found = "a file that its writer never closed"
+        remedy = "wait until the measurement is finished; after a crash run h5clear -s on a copy"
+    elif "truncated" in text:
+        found, remedy = "a truncated HDF5 file", "copy or convert it again"
+    else:
+        found, remedy = f"HDF5 that cannot be opened ({text})", "copy or convert it again"
+    return InputError("file", found=found, expected="a complete HDF5 file", remedy=remedy)
+
+
+@contextmanager
+def unreadable(name: str) -> Iterator[None]:
+    """Turn what h5py raises on damage into a refusal of the data set ``name``."""
+    try:
+        yield
+    except _H5_ERRORS as error:
         raise InputError(
-            "file", found=found, expected="a complete HDF5 file", remedy=remedy
+            f"data set {name}",
+            found=f"damaged HDF5 ({error or type(error).__name__})",
+            expected="readable rows",
+            remedy="copy or convert the measurement again",
         ) from None
 
 
@@ -54,12 +84,19 @@ def measurement_group(file: h5py.File, name: str | None) -> h5py.Group:
     InputError
         No group holds ISMRMRD raw data.
     """
+    with unreadable("groups"):
+        return _measurement_group(file, name)
+
+
+def _measurement_group(file: h5py.File, name: str | None) -> h5py.Group:
     if name is not None:
         group = _follow(file, name)
         if group is None:
             raise UsageError(f"--group {name}: no such group; found {_listing(_names(file))}")
         return group
     names = _names(file)
+    if len(names) >= MAX_ROOT_NAMES:
+        raise UsageError(f"more than {MAX_ROOT_NAMES} names in the file: choose with --group")
     groups = {name: _follow(file, name) for name in names}
     measurements = {n: g for n, g in groups.items() if g and ("xml" in g or "data" in g)}
     if len(measurements) > 1:
@@ -79,6 +116,11 @@ def measurement_group(file: h5py.File, name: str | None) -> h5py.Group:
 
 def data_set(group: h5py.Group, name: str) -> h5py.Dataset:
     """Return a data set whose bytes are in this file, in filters we know, of honest size."""
+    with unreadable(name):
+        return _data_set(group, name)
+
+
+def _data_set(group: h5py.Group, name: str) -> h5py.Dataset:
     if name not in group:
         raise _refuse(name, "no such data set", f"the data sets data and xml in {group.name}")
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
