@@ -2,7 +2,6 @@
 
 from ultrahand.io.read_raw import read_raw
 from ultrahand.io.write_ismrmrd import write_hdf5, write_stream
-
 from ultrahand.pipelines import ReconOptions, Workspace, plan_reconstruction, reconstruct_volume
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from cfl import bart
-from reference.direct_sum import direct_adjoint
 
+from reference.direct_sum import direct_adjoint
 from ultrahand.phantoms import five_fingers, k_max_per_m, radial_2d, radial_3d, transform
 from ultrahand.recon._finufft import plan_nufft
 from ultrahand.recon.fourier import kspace_to_image

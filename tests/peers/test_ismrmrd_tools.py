@@ -5,8 +5,8 @@ import subprocess
 import h5py
 import numpy as np
 import pytest
-from making import only_magnitude, volumes
 
+from making import only_magnitude, volumes
 from ultrahand.io.read_raw import read_raw
 from ultrahand.io.write_ismrmrd import write_hdf5
 from ultrahand.phantoms import CartesianScan, five_fingers, simulate, smooth_coils

@@ -4,8 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
-from making import as_file, only_magnitude, volumes
 
+from making import as_file, only_magnitude, volumes
 from ultrahand.phantoms import (
     CartesianScan,
     GaussianBead,

@@ -1,6 +1,6 @@
 """Predicted standard errors against 300 repeated measurements.
 
-A standard deviation estimated from n draws scatters by 1 / sqrt(2 n) of its value, one estimated from
+A standard deviation estimated from n draws scatters by 1 / sqrt(2 n) of its value, one made from
 the real and imaginary parts of n complex draws by 1 / sqrt(4 n) (normal theory). Of Gaussian
 scatter 4.6 % lies outside twice its width; 7 % allows for the limited number of voxels.
 """
@@ -9,8 +9,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from making import planned
 
+from making import planned
 from ultrahand.phantoms import (
     CartesianScan,
     Ellipsoid,

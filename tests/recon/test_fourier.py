@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+
 from laws import complex_normal
 from reference.direct_sum import cartesian_points, direct_sum
-
 from ultrahand.errors import RecordError
 from ultrahand.recon.fourier import (
     from_fft_order,

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+
 from laws import complex_normal
 from reference.direct_sum import cartesian_points, direct_adjoint, direct_sum
-
 from ultrahand.errors import RecordError, ResourceError
 from ultrahand.recon._finufft import choose_parts, choose_upsampling, plan_nufft
 from ultrahand.recon._sigpy import SigpyNufft

@@ -1,6 +1,7 @@
 """Every linear operator keeps the laws of its kind."""
 
 import pytest
+
 from laws import OPERATORS, check_adjoint, check_linear, check_pure
 
 

@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 
 from ultrahand.cli import opening
-from ultrahand.errors import EXIT_INPUT, InputError
+from ultrahand.errors import InputError
 from ultrahand.pipelines import ReconPlan
 from ultrahand.pipelines.audit import audit_samples, describe
-from ultrahand.records import Finding, Level, RawData
+from ultrahand.pipelines.timing import frame_times
+from ultrahand.records import Finding, RawData
 
 
 def run(options: argparse.Namespace) -> int:
@@ -18,28 +19,33 @@ def run(options: argparse.Namespace) -> int:
     findings: list[Finding] = []
     raw: RawData | None = None
     plan: ReconPlan | None = None
+    refusal: InputError | None = None
     try:
         raw = opening.read(options)
         findings += raw.findings
         opened = opening.plan(raw, options)
         plan = opened.plan
         findings += plan.findings
+        for series in plan.series:
+            findings += frame_times(raw, series)[1]
         findings += audit_samples(raw)
     except InputError as error:
+        refusal = error
         findings.append(Finding.of_error(error))
-    refused = any(finding.level is Level.ERROR for finding in findings)
     result = {
         "file": Path(options.raw).name,
-        "accepted": not refused,
+        "accepted": refusal is None,
         "readouts": dict(plan.counts) if plan else {},
-        "would": describe(plan) if plan and not refused else [],
+        "would": describe(plan) if plan and refusal is None else [],
         "findings": [finding.as_dict() for finding in findings],
     }
     if options.json:
         print(json.dumps(result, indent=2))
     else:
         _print(result, findings)
-    return EXIT_INPUT if refused else 0
+    if refusal is not None:
+        raise refusal
+    return 0
 
 
 def _print(result: dict[str, object], findings: list[Finding]) -> None:

@@ -4,38 +4,64 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import logging
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn, final
 
 from ultrahand import __version__
 from ultrahand.cli.arguments import add_check, add_recon, add_warmup
 from ultrahand.cli.supervise import supervised
 from ultrahand.errors import (
     EXIT_DEFECT,
-    EXIT_INPUT,
     EXIT_INTERRUPTED,
     EXIT_RESOURCES,
+    EXIT_USAGE,
+    InputError,
     UltrahandError,
+    UsageError,
+    one_line,
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code (see ``docs/cli.md``)."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _main(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def _main(arguments: list[str]) -> int:
     options = build_parser().parse_args(arguments)
     options.command_line = arguments
     _set_threads(options.threads)
     output = getattr(options, "output", None)
-    return supervised(lambda: run(options), folder=Path(output).parent if output else None)
+    return supervised(
+        lambda: run(options),
+        folder=Path(output).parent if output else None,
+        name=" or ".join(path.name for path in _inputs(options)),
+        verbose=options.verbose > 0,
+    )
+
+
+@final
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, like every other message."""
+
+    def error(self, message: str) -> NoReturn:
+        _say(f"{message}; see {self.prog} --help")
+        raise SystemExit(EXIT_USAGE)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all subcommands."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="ultrahand",
         description="Raw MRI data of the hand to images, with geometry and uncertainty.",
     )
@@ -49,12 +75,16 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Run the chosen subcommand in this process; turn its errors into one line and a code."""
-    _set_logging(options)
+    _set_streams()
     try:
+        _set_logging(options)
         return int(options.run(options))
+    except InputError as error:
+        name = error.file or Path(getattr(options, "raw", "")).name
+        _say(f"{name}: {error}")
+        return error.exit_code
     except UltrahandError as error:
-        name = Path(getattr(options, "raw", "")).name
-        _say(f"{name}: {error}" if error.exit_code == EXIT_INPUT else str(error))
+        _say(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         _say("interrupted; nothing was written")
@@ -65,6 +95,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _unexpected(error: Exception, *, verbose: bool) -> int:
     """Explain what Python raised by itself: a full disk, no memory, or a defect of ours."""
+    if isinstance(error, BrokenPipeError):
+        return 0  # the reader of our output, such as `head`, has seen enough
     if isinstance(error, MemoryError):
         _say("out of memory; lower --max-memory so that the work goes in blocks")
         return EXIT_RESOURCES
@@ -82,7 +114,25 @@ def _unexpected(error: Exception, *, verbose: bool) -> int:
 
 
 def _say(message: str) -> None:
-    print(f"ultrahand: {message}", file=sys.stderr)
+    print(f"ultrahand: {one_line(message, 2000)}", file=sys.stderr)
+
+
+def _inputs(options: argparse.Namespace) -> list[Path]:
+    """Return the files that a command reads."""
+    noise = getattr(options, "noise", None)
+    given = [
+        getattr(options, "raw", None),
+        noise if noise not in ("auto", "none") else None,
+        getattr(options, "trajectory", None),
+    ]
+    return [Path(name) for name in given if name]
+
+
+def _set_streams() -> None:
+    """Print every file name, in whatever bytes; keep warnings of libraries for who asks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _set_threads(threads: int) -> None:
@@ -99,10 +149,26 @@ def _set_logging(options: argparse.Namespace) -> None:
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     handlers[0].setLevel(levels[level])
     if options.log:
-        try:
-            handlers.append(logging.FileHandler(options.log, encoding="utf-8"))
-        except OSError as error:
-            _say(f"--log: cannot be written ({error.strerror})")
+        handlers.append(_log_file(Path(options.log), options))
     logging.basicConfig(
         level=logging.INFO, handlers=handlers, format="ultrahand: %(message)s", force=True
     )
+    if not options.verbose and not sys.warnoptions:
+        warnings.simplefilter("ignore")  # of libraries; ours are findings
+
+
+def _log_file(path: Path, options: argparse.Namespace) -> logging.Handler:
+    from ultrahand.io.outputs import is_same_file
+
+    others = _inputs(options)
+    others += [
+        other.with_name(other.name.rpartition(":")[0]) for other in others if ":" in other.name
+    ]
+    try:
+        if any(is_same_file(path, other) for other in others):
+            raise UsageError(f"--log {path.name}: an input is never overwritten; choose another")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"--log {path.name}: not a file; choose another")
+        return logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise UsageError(f"--log {path.name}: cannot be written ({error.strerror})") from None

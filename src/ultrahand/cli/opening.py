@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ultrahand.cli.bounds import bounded
 from ultrahand.errors import UsageError
 from ultrahand.io.read_raw import Conjugate, read_raw
 from ultrahand.io.trajectory_file import read_trajectory, split_name
@@ -24,6 +25,9 @@ from ultrahand.recon.k_units import KUnit
 from ultrahand.records import Finding, Level, RawData
 
 log = logging.getLogger("ultrahand")
+
+_TRAJECTORY_SLACK = 8
+"""How many times as many positions as samples an external trajectory may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ class Opened:
 
 def read(options: argparse.Namespace) -> RawData:
     """Read the raw file of a command."""
-    return read_raw(options.raw, group=options.group, conjugate=Conjugate(options.conjugate))
+    with bounded(Path(options.raw)):
+        return read_raw(options.raw, group=options.group, conjugate=Conjugate(options.conjugate))
 
 
 def plan(raw: RawData, options: argparse.Namespace) -> Opened:
@@ -51,11 +56,14 @@ def plan(raw: RawData, options: argparse.Namespace) -> Opened:
     noise = None
     if options.noise not in ("auto", "none"):
         inputs["noise"] = Path(options.noise)
-        noise = read_raw(options.noise, conjugate=Conjugate(options.conjugate))
+        with bounded(inputs["noise"]):
+            noise = read_raw(options.noise, conjugate=Conjugate(options.conjugate))
     trajectory, unit = None, options.trajectory_unit
     if options.trajectory:
         inputs["trajectory"], inside = split_name(options.trajectory)
-        trajectory, declared = read_trajectory(inputs["trajectory"], inside)
+        most = _TRAJECTORY_SLACK * 3 * int(raw.readouts["number_of_samples"].sum())
+        with bounded(inputs["trajectory"]):
+            trajectory, declared = read_trajectory(inputs["trajectory"], inside, most=most)
         unit = unit or declared
     elif options.trajectory_offset or options.trajectory_axes:
         raise UsageError("--trajectory-offset and --trajectory-axes need --trajectory FILE")

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ultrahand import __version__
 from ultrahand.cli import opening
 from ultrahand.cli.opening import Opened
@@ -50,9 +52,10 @@ def run(options: argparse.Namespace) -> int:
     """Reconstruct a file; print the files written, one a line."""
     stem, suffix = split_suffix(Path(options.output))
     with OutputSet(force=options.force, inputs=[Path(options.raw)]) as early:
-        early.claim(Path(options.output))  # refuse what cannot be written before hours of work
+        # Refuse what cannot be written before hours of work.
+        for name in (f"{stem.name}{suffix}", f"{stem.name}_stderr{suffix}", f"{stem.name}.json"):
+            early.claim(stem.with_name(name))
     opened = opening.plan(opening.read(options), options)
-    opening.say(opened.findings)
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(1))
         inputs = opened.inputs
@@ -65,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
         ]
         workspace.watch.check(opened.raw)
         seen = workspace.watch.findings()
-        opening.say(seen)
+        opening.say((*opened.findings, *seen))  # not before: a refusal is one line
         for written in made:
             findings = (*opened.findings, *seen, *written.findings)
             _write_sidecars(opened, written, findings, digests, options)
@@ -145,7 +148,7 @@ def _by_ending(made: VolumeImages) -> dict[str, Image]:
 
 def _arrays(images: Mapping[str, Image]) -> Iterator[tuple[str, Float32, Image]]:
     for ending, image in images.items():
-        yield ending, image.values, image
+        yield ending, np.asarray(image.values, np.float32), image
         if image.standard_error is not None:
             yield f"{ending}_stderr", image.standard_error, image
 

@@ -12,15 +12,32 @@ import faulthandler
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Final, NoReturn
 
-from ultrahand.errors import EXIT_DEFECT, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_RESOURCES
+from ultrahand.errors import (
+    EXIT_DEFECT,
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_RESOURCES,
+    InputError,
+    one_line,
+)
 
-_READERS = ("/h5py/", f"{os.sep}ultrahand{os.sep}io{os.sep}", "hdf5_", "mrd_stream")
+_IO: Final = f"{os.sep}ultrahand{os.sep}io{os.sep}"
+_READERS: Final = (
+    f"{os.sep}h5py{os.sep}",
+    *(_IO + name for name in ("hdf5_", "mrd_stream", "read_raw", "trajectory_file")),
+)
+_STOPS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+_SET_PARENT_DEATH_SIGNAL: Final = 1  # of Linux' prctl
 
 
-def supervised(work: Callable[[], int], *, folder: Path | None) -> int:
+def supervised(work: Callable[[], int], *, folder: Path | None, name: str, verbose: bool) -> int:
     """Run ``work`` in a forked child and return its exit code.
 
     Parameters
@@ -29,73 +46,145 @@ def supervised(work: Callable[[], int], *, folder: Path | None) -> int:
         What to run; returns an exit code.
     folder
         Where outputs are written, swept if the child dies.
+    name
+        Of the file that is read, for the message if the child dies reading.
+    verbose
+        Whether to show what native code of the child wrote, and where it died.
     """
     if not hasattr(os, "fork"):
         return work()
-    ear, mouth = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    child = os.fork()
-    if child == 0:
-        os.close(ear)
-        faulthandler.enable(file=mouth, all_threads=False)
-        _exit_with(work)
-    os.close(mouth)
-    status = _wait(child)
+    with _last_words() as words:
+        parent = os.getpid()
+        # Blocked until both sides are ready: no signal stops the parent alone.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+        child = os.fork()
+        if child == 0:
+            _prepare_child(words, parent)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            _exit_with(work)
+        with _passing_on(child) as passed:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            status = os.waitpid(child, 0)[1]
+        words.seek(0)
+        trace = words.read().decode(errors="replace")
+    if verbose and trace:
+        print(trace, file=sys.stderr, end="")
     if os.WIFEXITED(status):
-        os.close(ear)
         return os.WEXITSTATUS(status)
-    with os.fdopen(ear, errors="replace") as pipe:
-        trace = pipe.read()
     _sweep(folder, child)
-    return _explain(os.WTERMSIG(status), trace)
+    number = signal.SIGINT if passed else os.WTERMSIG(status)
+    return _explain(number, trace, name)
 
 
-def _exit_with(work: Callable[[], int]) -> None:
+def _last_words() -> IO[bytes]:
+    """Return a file that parent and child share: for tracebacks and what C libraries print."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("ultrahand"), "w+b", buffering=0)
+    import tempfile
+
+    return tempfile.TemporaryFile(buffering=0)
+
+
+def _prepare_child(words: IO[bytes], parent: int) -> None:
+    """Keep the terminal to Python's own messages; die with the parent; leave no core file."""
+    for number in _STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop_once)
+    faulthandler.enable(file=words, all_threads=False)
+    with suppress(OSError):
+        sys.stderr = os.fdopen(
+            os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace"
+        )
+        os.dup2(words.fileno(), 2)
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file holds the patient's data
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGINT))
+        if os.getppid() != parent:
+            os._exit(EXIT_INTERRUPTED)
+
+
+def _stop_once(*_: object) -> NoReturn:
+    """Stop the work; a second signal (from the terminal and the parent) must not stop clean-up."""
+    _stop_no_more()
+    raise KeyboardInterrupt
+
+
+def _stop_no_more() -> None:
+    for number in _STOPS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _exit_with(work: Callable[[], int]) -> NoReturn:
     """End the child with the work's exit code, whatever happens, without the parent's clean-up."""
-    code = EXIT_DEFECT
+    code = None
     try:
         code = work()
+        _stop_no_more()
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else EXIT_DEFECT
     except KeyboardInterrupt:
-        code = EXIT_INTERRUPTED
+        code = EXIT_INTERRUPTED if code is None else code
     finally:
+        code = EXIT_DEFECT if code is None else code
         try:
             sys.stdout.flush()
             sys.stderr.flush()
+        except BrokenPipeError:
+            pass  # the reader, such as `head`, has seen enough
         except OSError:
-            code = code or EXIT_DEFECT
+            code = code or EXIT_RESOURCES
         os._exit(code)
 
 
-def _wait(child: int) -> int:
-    """Wait for the child; an interrupt reaches it by itself, a termination is passed on."""
-    before_int = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    before_term = signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGINT))
+@contextmanager
+def _passing_on(child: int) -> Iterator[list[int]]:
+    """Pass signals on to the child, as an interrupt; the second one ends it at once."""
+    passed: list[int] = []
+
+    def pass_on(number: int, _frame: object) -> None:
+        passed.append(number)
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGINT if len(passed) == 1 else signal.SIGKILL)
+
+    before = {number: signal.getsignal(number) for number in _STOPS}
+    heard = [number for number in _STOPS if before[number] is not signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, pass_on)
     try:
-        return os.waitpid(child, 0)[1]
+        yield passed
     finally:
-        signal.signal(signal.SIGINT, before_int)
-        signal.signal(signal.SIGTERM, before_term)
+        for number in heard:
+            signal.signal(number, before[number])
 
 
-def _explain(number: int, trace: str) -> int:
-    name = signal.Signals(number).name
+def _explain(number: int, trace: str, name: str) -> int:
+    called = signal.Signals(number).name
     if number == signal.SIGKILL:
         _say("killed (SIGKILL), most likely out of memory; lower --max-memory")
         return EXIT_RESOURCES
-    if number in (signal.SIGINT, signal.SIGTERM):
+    if number in _STOPS:
         _say("interrupted; nothing was written")
         return EXIT_INTERRUPTED
-    if any(part in trace for part in _READERS):
-        _say(
-            f"file: found damage that ended the reader ({name}), expected a sound file; "
-            "copy or convert the measurement again"
-        )
+    if number == signal.SIGPROF:
+        _refuse(name, "a structure that sends the reader in circles")
         return EXIT_INPUT
-    _say(f"a defect of ultrahand ended it ({name}); please report it:\n{trace}")
+    if any(part in trace for part in _READERS):
+        _refuse(name, f"damage that ended the reader ({called})")
+        return EXIT_INPUT
+    _say(f"a defect of ultrahand ended it ({called}); run again with -v and report the traceback")
     return EXIT_DEFECT
+
+
+def _refuse(name: str, found: str) -> None:
+    remedy = "copy or convert the measurement again"
+    _say(f"{name}: {InputError('file', found=found, expected='a sound file', remedy=remedy)}")
 
 
 def _sweep(folder: Path | None, child: int) -> None:
@@ -105,4 +194,4 @@ def _sweep(folder: Path | None, child: int) -> None:
 
 
 def _say(message: str) -> None:
-    print(f"ultrahand: {message}", file=sys.stderr)
+    print(f"ultrahand: {one_line(message, 2000)}", file=sys.stderr)

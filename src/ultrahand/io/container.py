@@ -5,14 +5,14 @@ from __future__ import annotations
 import enum
 import stat
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ultrahand.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+HDF5_MAGIC: Final = b"\x89HDF\r\n\x1a\n"
 
 
 class Container(enum.Enum):
@@ -33,7 +33,7 @@ def container_of(path: Path) -> Container:
         Not a regular readable file, empty, or neither ISMRMRD HDF5 nor an MRD v1 stream.
     """
     start = first_bytes(path)
-    if start.startswith(HDF5_MAGIC):
+    if is_hdf5(path, start):
         return Container.HDF5
     if b"yardl" in start[:16]:
         raise InputError(
@@ -46,7 +46,7 @@ def container_of(path: Path) -> Container:
         return Container.STREAM
     raise InputError(
         "file",
-        found=f"a file that begins with {start[:8]!r}",
+        found=f"a file that begins with {start[:4]!r}",
         expected="an ISMRMRD v1 file (HDF5) or MRD v1 byte stream",
         remedy="convert the scanner's file with siemens_to_ismrmrd, ge_to_ismrmrd, ...",
     )
@@ -79,14 +79,28 @@ def first_bytes(path: Path, count: int = 64) -> bytes:
     return start
 
 
+def is_hdf5(path: Path, start: bytes) -> bool:
+    """Look for the signature of HDF5: at 0 or, behind a user block, at 512, 1024, 2048 ..."""
+    if start.startswith(HDF5_MAGIC):
+        return True
+    with path.open("rb") as file:
+        place, size = 512, file.seek(0, 2)
+        while place < size:
+            file.seek(place)
+            if file.read(len(HDF5_MAGIC)) == HDF5_MAGIC:
+                return True
+            place *= 2
+    return False
+
+
 def _begins_a_stream(start: bytes) -> bool:
     """Recognise a stream: a configuration (1, 2) or the header (3) comes first."""
     if len(start) < 6:
         return False
-    (message,) = struct.unpack_from("<H", start)
-    if message == 1:
-        return True
-    (length,) = struct.unpack_from("<I", start, 2)
+    message, length = struct.unpack_from("<HI", start)
+    text = start[6:7]
     return (
-        message in (2, 3) and length > 0 and start[6:7] in (b"<", b"\xef", b"", b" ", b"{", b"\n")
+        message == 1
+        or (message == 2 and length > 0 and (text.isspace() or text.isascii()))
+        or (message == 3 and length > 0 and text in (b"<", b"\xef", b"\xff", b"\xfe", b" ", b"\n"))
     )

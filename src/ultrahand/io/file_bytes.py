@@ -119,7 +119,7 @@ def gather(file: io.FileIO, starts: Ints, length: int) -> NDArray[np.uint8]:
         A place beyond the end of the file.
     """
     out = np.empty((len(starts), length), np.uint8)
-    flat = memoryview(out).cast("B")
+    flat = out.reshape(-1).data
     for place, start in enumerate(starts.tolist()):
         if not read_into(file, start, flat[place * length : (place + 1) * length]):
             raise ValueError(f"bytes {start} to {start + length} lie beyond the end of the file")

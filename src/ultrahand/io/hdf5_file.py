@@ -6,6 +6,7 @@ is checked before a byte of data is read.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_ROOT_NAMES: Final = 1000
-MAX_CHUNK_BYTES: Final = 2**28
+MAX_CHUNK: Final = 2**28
+MAX_PACKED_CHUNK: Final = 2**26
+"""Bytes; a packed chunk is unpacked whole."""
 MAX_INFLATION: Final = 1100
 """Deflate cannot shrink data further than 1032 to 1 (zlib technical details, zlib.net)."""
 _ALLOWED_FILTERS: Final = {
@@ -90,28 +93,37 @@ def measurement_group(file: h5py.File, name: str | None) -> h5py.Group:
 
 def _measurement_group(file: h5py.File, name: str | None) -> h5py.Group:
     if name is not None:
-        group = _follow(file, name)
+        group = follow(file, name)
         if group is None:
-            raise UsageError(f"--group {name}: no such group; found {_listing(_names(file))}")
+            raise UsageError(
+                f"--group {name}: no such group; found {_contents(file, names_in(file))}"
+            )
         return group
-    names = _names(file)
-    if len(names) >= MAX_ROOT_NAMES:
-        raise UsageError(f"more than {MAX_ROOT_NAMES} names in the file: choose with --group")
-    groups = {name: _follow(file, name) for name in names}
+    names = names_in(file)
+    groups = {name: follow(file, name) for name in names}
     measurements = {n: g for n, g in groups.items() if g and ("xml" in g or "data" in g)}
-    if len(measurements) > 1:
+    if not measurements:
+        raise InputError(
+            "file",
+            found=f"HDF5 with {_contents(file, names)}",
+            expected="a group with the data sets data and xml (ISMRMRD raw data)",
+            remedy="give the raw data file, not images or another HDF5 format",
+        )
+    if len(measurements) > 1 or len(names) >= MAX_ROOT_NAMES:
         raise UsageError(
             f"several measurements in the file: choose with --group, one of "
             f"{_listing(measurements)}"
         )
-    if not measurements:
-        raise InputError(
-            "file",
-            found=f"HDF5 with {_listing(names) if names else 'no groups'}",
-            expected="a group with the data sets data and xml (ISMRMRD raw data)",
-            remedy="give the raw data file, not images or another HDF5 format",
-        )
     return next(iter(measurements.values()))
+
+
+def _contents(file: h5py.File, names: list[str]) -> str:
+    """Say what is at the root of a file, links marked as such: they are not followed."""
+    if len(names) >= MAX_ROOT_NAMES:
+        return f"{MAX_ROOT_NAMES} names and more, {_listing(names[:3])}, none a measurement"
+    links = sum(not _is_hard(file, name) for name in names)
+    note = f", {links} of them links, which are not followed" if links else ""
+    return (_listing(names) or "no groups") + note
 
 
 def data_set(group: h5py.Group, name: str) -> h5py.Dataset:
@@ -123,7 +135,7 @@ def data_set(group: h5py.Group, name: str) -> h5py.Dataset:
 def _data_set(group: h5py.Group, name: str) -> h5py.Dataset:
     if name not in group:
         raise _refuse(name, "no such data set", f"the data sets data and xml in {group.name}")
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+    if not _is_hard(group, name):
         raise _refuse(name, "a link to elsewhere", "a data set inside this file")
     found = group[name]
     if not isinstance(found, h5py.Dataset):
@@ -135,34 +147,34 @@ def _data_set(group: h5py.Group, name: str) -> h5py.Dataset:
         number = creation.get_filter(index)[0]
         if number not in _ALLOWED_FILTERS:
             raise _refuse(name, f"HDF5 filter {number}", f"{_listing(_ALLOWED_FILTERS.values())}")
-    _check_size(found, creation)
+    if found.shape is None:
+        raise _refuse(name, "an empty data set", "rows")
+    _check_size(name, found, creation)
     return found
 
 
-def _check_size(found: h5py.Dataset, creation: h5py.h5p.PropDCID) -> None:
+def _check_size(name: str, found: h5py.Dataset, creation: h5py.h5p.PropDCID) -> None:
     width = found.id.get_type().get_size()
+    packed = creation.get_nfilters() > 0
     if creation.get_layout() == h5py.h5d.CHUNKED:
         chunk = creation.get_chunk()
         if len(chunk) != len(found.shape):
             raise _refuse(
-                found.name, f"chunks of rank {len(chunk)}", f"rank {len(found.shape)} as the data"
+                name, f"chunks of rank {len(chunk)}", f"rank {len(found.shape)} as the data"
             )
-        size = width
-        for length in chunk:
-            size *= int(length)
-        if size > MAX_CHUNK_BYTES:
-            raise _refuse(found.name, f"chunks of {size} bytes", f"at most {MAX_CHUNK_BYTES}")
-    inflation = MAX_INFLATION if creation.get_nfilters() else 1
+        size, most = math.prod((width, *chunk)), MAX_PACKED_CHUNK if packed else MAX_CHUNK
+        if size > most:
+            raise _refuse(name, f"chunks of {size} bytes", f"at most {most}")
     claimed, stored = found.size * width, found.id.get_storage_size()
-    if claimed > stored * inflation:
+    if claimed > min(stored, found.file.id.get_filesize()) * (MAX_INFLATION if packed else 1):
         raise _refuse(
-            found.name,
-            f"{found.size} rows of which {stored} bytes are stored",
-            f"{claimed} bytes: rows were never written",
+            name,
+            f"{found.size} rows of {width} bytes, of which {stored} bytes are stored",
+            "no rows but those that were written",
         )
 
 
-def _names(file: h5py.File) -> list[str]:
+def names_in(file: h5py.File) -> list[str]:
     """List the root's names, stopping early: a hostile file may hold a million."""
     names: list[str] = []
 
@@ -174,19 +186,23 @@ def _names(file: h5py.File) -> list[str]:
     return names
 
 
-def _follow(file: h5py.File, path: str) -> h5py.Group | None:
+def follow(file: h5py.File, path: str) -> h5py.Group | None:
     """Walk hard links only, so that no link leads out of the file or in a circle."""
     place: h5py.Group = file
     parts = [part for part in path.split("/") if part]
     if not 1 <= len(parts) <= 16:
         return None
     for part in parts:
-        if part not in place or not isinstance(place.get(part, getlink=True), h5py.HardLink):
+        if part not in place or not _is_hard(place, part):
             return None
         if place.get(part, getclass=True) is not h5py.Group:
             return None
         place = place[part]
     return place
+
+
+def _is_hard(place: h5py.Group, name: str) -> bool:
+    return isinstance(place.get(name, getlink=True), h5py.HardLink)
 
 
 def _listing(names: object, limit: int = 8) -> str:

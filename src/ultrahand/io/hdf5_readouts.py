@@ -141,7 +141,6 @@ class Hdf5Source:
                 "convert the measurement again",
             )
 
-
     def _check_claim(self, rows: Ints, name: str, length: int) -> None:
         """Refuse readouts that claim more bytes than the file has, before memory is asked for."""
         claimed = 4 * length * len(rows)

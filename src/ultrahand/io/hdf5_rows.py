@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ultrahand.io.file_bytes import gather, read_at
+from ultrahand.io.hdf5_heap import REFERENCE
 
 BLOCK_BYTES: Final = 4 * 2**20
-MAX_PACKED_CHUNK: Final = 64 * 2**20
 MAX_INFLATION: Final = 32
 """Rows point at samples that are stored plainly, so a whole file cannot shrink further."""
 
@@ -29,8 +29,14 @@ Bytes = NDArray[np.uint8]
 
 
 def row_width(stored: h5py.Dataset) -> int:
-    """Return the bytes of one row in the file."""
-    return int(stored.id.get_type().get_size())
+    """Return the bytes of one row in the file.
+
+    The library gives the size in memory, which differs for a text of variable length alone.
+    """
+    stored_type = stored.id.get_type()
+    if isinstance(stored_type, h5py.h5t.TypeStringID) and stored_type.is_variable_str():
+        return REFERENCE.itemsize
+    return int(stored_type.get_size())
 
 
 def row_blocks(stored: h5py.Dataset, file: io.FileIO) -> Iterator[Bytes]:
@@ -72,8 +78,6 @@ def _chunked(stored: h5py.Dataset, file: io.FileIO, width: int, count: int) -> I
     plain = width * per_chunk
     first_rows, places, sizes, skipped = _chunk_index(stored, -(-count // per_chunk))
     if stored.id.get_create_plist().get_nfilters() or stored.file.userblock_size:
-        if plain > MAX_PACKED_CHUNK:
-            raise ValueError(f"packed chunks of {plain} bytes; at most {MAX_PACKED_CHUNK}")
         if sizes.max(initial=0) > 2 * plain + 1024:
             raise ValueError(f"a packed chunk of {sizes.max()} bytes for {plain}")
         chunks = _unpacked(stored, first_rows, skipped, plain)

@@ -30,7 +30,7 @@ class OutputSet:
 
     def __init__(self, *, force: bool, inputs: Iterable[Path]) -> None:
         self._force = force
-        self._inputs = {path.resolve() for path in inputs}
+        self._inputs = list(inputs)
         self._begun: dict[Path, Path] = {}
 
     def claim(self, path: Path) -> Path:
@@ -41,19 +41,27 @@ class OutputSet:
         UsageError
             An input, an existing file without `force`, or a folder that cannot be written.
         """
-        if path.resolve() in self._inputs:
+        try:
+            self._check(path)
+        except OSError as error:  # a name that is too long, links in a circle
+            raise UsageError(
+                f"{path.name} cannot be written ({error.strerror}); choose another -o"
+            ) from None
+        place = path.parent / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}{path.suffix}"
+        self._begun[path] = place
+        return place
+
+    def _check(self, path: Path) -> None:
+        if any(is_same_file(path, given) for given in self._inputs):
             raise UsageError(f"{path.name} is an input and is never overwritten; choose another -o")
         if path.is_dir():
             raise UsageError(f"{path.name} is a folder; give the name of a file")
-        if path.exists() and not self._force:
+        if _is_there(path) and not self._force:
             raise UsageError(f"{path.name} exists; use --force to replace it")
         if not path.parent.is_dir():
             raise UsageError(f"the folder of {path.name} does not exist; make it first")
         if not os.access(path.parent, os.W_OK | os.X_OK):
             raise UsageError(f"the folder of {path.name} cannot be written; choose another -o")
-        place = path.parent / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}{path.suffix}"
-        self._begun[path] = place
-        return place
 
     def commit(self) -> list[Path]:
         """Put every claimed file in its place; return the places in order."""
@@ -81,3 +89,20 @@ class OutputSet:
             raise ResourceError(
                 "the disk is full; nothing was written: make room or choose another -o"
             ) from error
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Tell whether two names lead to one file, through links of either kind too."""
+    try:
+        return one.samefile(other)
+    except FileNotFoundError:
+        return False
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether anything has that name; a link that leads nowhere counts."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True

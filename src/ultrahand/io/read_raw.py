@@ -11,6 +11,7 @@ import numpy as np
 
 from ultrahand.errors import InputError, UsageError
 from ultrahand.io.container import Container, container_of
+from ultrahand.io.file_bytes import Unchanged, naming
 from ultrahand.io.hdf5_file import measurement_group, open_file
 from ultrahand.io.hdf5_readouts import read_readouts, read_xml
 from ultrahand.io.mrd_stream import read_stream
@@ -63,18 +64,10 @@ def read_raw(
         A file that is refused, with what was found, what was expected and the remedy.
     """
     path = Path(path)
-    findings: tuple[Finding, ...] = ()
-    source: SampleSource
-    if container_of(path) is Container.HDF5:
-        place = measurement_group(open_file(path), group)
-        xml = read_xml(place)
-        readouts, source = read_readouts(place)
-    else:
-        if group is not None:
-            raise UsageError("--group: a byte stream has no groups; leave the option out")
-        xml, readouts, source, findings = read_stream(path)
-    header, header_findings = read_header(xml)
-    _check_readouts(readouts, header)
+    with naming(path):
+        xml, readouts, source, findings = _parts(path, group)
+        header, header_findings = read_header(xml)
+        _check_readouts(readouts, header)
     if _conjugates(header, conjugate):
         source = Conjugated(source)
         findings += (
@@ -88,6 +81,23 @@ def read_raw(
     return RawData(
         header=header, readouts=readouts, source=source, findings=header_findings + findings
     )
+
+
+def _parts(
+    path: Path, group: str | None
+) -> tuple[bytes, Structured, SampleSource, tuple[Finding, ...]]:
+    """Read everything but the samples: header, table of readouts, their source, findings."""
+    container = container_of(path)
+    file = Unchanged.now(path)
+    if container is Container.STREAM:
+        if group is not None:
+            raise UsageError("--group: a byte stream has no groups; leave the option out")
+        return read_stream(file)
+    with open_file(path) as opened:
+        place = measurement_group(opened, group)
+        xml = read_xml(place, file)
+        readouts, source = read_readouts(place, file)
+    return xml, readouts, source, ()
 
 
 @final
@@ -114,46 +124,32 @@ def _check_readouts(readouts: Structured, header: Header) -> None:
     """Refuse heads that contradict the standard, whatever is done with them later."""
     kinds = kinds_of(readouts["flags"])
     used = np.isin(kinds, (Kind.IMAGING, Kind.CALIBRATION, Kind.NOISE))
-    _refuse_rows(
-        readouts,
-        has(readouts["flags"], COMPRESSED_FLAGS),
-        "flags",
-        "compressed samples (flags 53 to 56)",
-        "plain samples",
-    )
+    placed = np.isin(kinds, (Kind.IMAGING, Kind.CALIBRATION))
+    packed = has(readouts["flags"], COMPRESSED_FLAGS)
+    _refuse_rows(readouts, packed, "flags", "plain samples, without flags 53 to 56 (compressed)")
     for name in ("active_channels", "number_of_samples"):
-        _refuse_rows(readouts, used & (readouts[name] == 0), name, "0", "at least 1")
-    _refuse_rows(
-        readouts,
-        used & (readouts["encoding_space_ref"] >= len(header.encodings)),
-        "encoding_space_ref",
-        "an index beyond the header",
-        f"0 to {len(header.encodings) - 1} ({len(header.encodings)} encodings)",
-    )
-    _refuse_rows(
-        readouts,
-        readouts["trajectory_dimensions"] > MAX_TRAJECTORY_DIMS,
-        "trajectory_dimensions",
-        "too many",
-        f"0 to {MAX_TRAJECTORY_DIMS}",
-    )
+        _refuse_rows(readouts, used & (readouts[name] == 0), name, "at least 1")
+    count = len(header.encodings)
+    beyond = used & (readouts["encoding_space_ref"] >= count)
+    expected = f"0 to {count - 1}: the header has {count} encoding(s)"
+    _refuse_rows(readouts, beyond, "encoding_space_ref", expected)
+    many = readouts["trajectory_dimensions"] > MAX_TRAJECTORY_DIMS
+    _refuse_rows(readouts, many, "trajectory_dimensions", f"0 to {MAX_TRAJECTORY_DIMS}")
     time = readouts["sample_time_s"]
-    _refuse_rows(
-        readouts, used & ~((time >= 0) & np.isfinite(time)), "sample_time_us", "no time", ">= 0"
-    )
+    _refuse_rows(readouts, used & ~((time >= 0) & np.isfinite(time)), "sample_time_s", "0 or more")
     for name in ("position_mm", "read_dir", "phase_dir", "slice_dir"):
-        bad = ~np.isfinite(readouts[name]).all(axis=1)
-        _refuse_rows(readouts, used & bad, name, "NaN or infinity", "finite numbers")
+        bad = placed & ~np.isfinite(readouts[name]).all(axis=1)
+        _refuse_rows(readouts, bad, name, "finite numbers")
 
 
-def _refuse_rows(
-    readouts: Structured, wrong: np.ndarray, field: str, found: str, expected: str
-) -> None:
+def _refuse_rows(readouts: Structured, wrong: np.ndarray, field: str, expected: str) -> None:
     rows = np.flatnonzero(wrong)
     if rows.size:
+        row = int(rows[0])
         raise InputError(
-            f"{name_readout(readouts, int(rows[0]))}, {field}",
-            found=f"{found} (in {rows.size} of {len(readouts)} readouts)",
+            f"{name_readout(readouts, row)}, {field}",
+            found=f"{readouts[field][row]} (so or alike in {rows.size} of {len(readouts)} "
+            "readouts)",
             expected=expected,
             remedy="convert the measurement again",
         )

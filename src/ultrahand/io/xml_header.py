@@ -12,7 +12,7 @@ import re
 from types import MappingProxyType
 from typing import Final
 
-from ultrahand.errors import InputError
+from ultrahand.errors import InputError, one_line
 from ultrahand.io.xml_tree import Node, parse
 from ultrahand.records.findings import Finding, info, warning
 from ultrahand.records.header import Encoding, EncodingSpace, Header, Limit
@@ -21,6 +21,9 @@ from ultrahand.units import M_PER_MM, S_PER_MS
 NAMESPACE: Final = "http://www.ismrm.org/ISMRMRD"
 FOV_RANGE_MM: Final = (1.0, 5000.0)
 """Outside of it the unit is surely not millimetres (metres or micrometres)."""
+THINNEST_MM: Final = 1e-3
+"""Of an axis of one voxel, as a slice."""
+MAX_COUNTER: Final = 65535
 MATRIX_TOLERANCE: Final = 0.01
 """Converters write 35.9996 for 36; anything further from a whole number is refused."""
 
@@ -29,6 +32,9 @@ _COUNTERS: Final = (
     *("average", "slice", "contrast", "phase", "repetition", "set", "segment"),
     *(f"user_{i}" for i in range(8)),
 )
+_TEXT: Final = 64
+"""Characters kept of a text."""
+_POSITIONS: Final = frozenset("HFP HFS HFDR HFDL FFP FFS FFDR FFDL".split())
 _SPACE: Final = frozenset({"matrixSize", "fieldOfView_mm"})
 
 # Elements of the schema below each element that is read. Subject, study, measurement, waveform
@@ -107,21 +113,20 @@ def _header(root: Node, findings: list[Finding]) -> Header:
     conditions = root.one("experimentalConditions") or _nothing("experimentalConditions")
     sequence = root.one("sequenceParameters") or _nothing("sequenceParameters")
     measurement = root.one("measurementInformation") or _nothing("measurementInformation")
-    position = measurement.one("patientPosition")
     return Header(
         encodings=_encodings(root, findings),
         field_strength_t=_positive_or_none(system, "systemFieldStrength_T", findings),
         frequency_hz=_positive_or_none(conditions, "H1resonanceFrequency_Hz", findings),
         vendor=_text(system, "systemVendor"),
         model=_text(system, "systemModel"),
-        patient_position=position.text if position else None,
-        relative_noise_bandwidth=_bandwidth(system),
+        patient_position=_patient_position(measurement, findings),
+        relative_noise_bandwidth=_bandwidth(system, findings),
         coil_labels=_coil_labels(system),
         repetition_times_s=_numbers(sequence, "TR", S_PER_MS),
         echo_times_s=_numbers(sequence, "TE", S_PER_MS),
         inversion_times_s=_numbers(sequence, "TI", S_PER_MS),
         flip_angles_deg=_numbers(sequence, "flipAngle_deg", 1.0),
-        user_parameters=MappingProxyType(_user_parameters(root)),
+        user_parameters=MappingProxyType(_user_parameters(root, findings)),
     )
 
 
@@ -159,7 +164,7 @@ def _encoding(node: Node, findings: list[Finding]) -> Encoding:
     trajectory = node.one("trajectory")
     encoded_space = _space(encoded, findings)
     return Encoding(
-        trajectory=trajectory.text.lower() if trajectory else "",
+        trajectory=one_line(trajectory.text, _TEXT).lower() if trajectory else "",
         encoded=encoded_space,
         recon=_space(recon, findings) if recon else encoded_space,
         limits=MappingProxyType(_limits(node, findings)),
@@ -181,12 +186,13 @@ def _space(node: Node, findings: list[Finding]) -> EncodingSpace:
     for axis, size in zip("xyz", sizes, strict=True):
         if not 1 <= size <= 65535:
             raise _bad_number(f"{matrix.path}/{axis}", str(size), "1 to 65535")
-    for axis, length, size in zip("xy", lengths[:2], sizes[:2], strict=True):
-        if size > 1 and not FOV_RANGE_MM[0] <= length <= FOV_RANGE_MM[1]:
+    for axis, length, size in zip("xyz", lengths, sizes, strict=True):
+        low = FOV_RANGE_MM[0] if size > 1 and axis != "z" else THINNEST_MM
+        if not low <= length <= FOV_RANGE_MM[1]:
             raise _bad_number(
                 f"{fov.path}/{axis}",
                 str(length),
-                "1 to 5000 mm (the unit of fieldOfView_mm is millimetres)",
+                f"{low:g} to {FOV_RANGE_MM[1]:g} (the unit of fieldOfView_mm is millimetres)",
             )
     return EncodingSpace(
         matrix=(sizes[0], sizes[1], sizes[2]),
@@ -219,11 +225,18 @@ def _limits(node: Node, findings: list[Finding]) -> dict[str, Limit]:
         limit = limits.one(name)
         if limit is not None:
             low, high, center = (
-                _whole(limit, part, findings) if limit.one(part) else None
+                _counter(limit, part, findings) if limit.one(part) else None
                 for part in ("minimum", "maximum", "center")
             )
             found[name] = Limit(minimum=low, maximum=high, center=center)
     return found
+
+
+def _counter(limit: Node, part: str, findings: list[Finding]) -> int:
+    value = _whole(limit, part, findings)
+    if abs(value) > MAX_COUNTER:
+        raise _bad_number(f"{limit.path}/{part}", str(value), f"at most {MAX_COUNTER}")
+    return value
 
 
 def _acceleration(node: Node) -> tuple[int, int] | None:
@@ -236,7 +249,12 @@ def _acceleration(node: Node) -> tuple[int, int] | None:
     return (max(values[0], 1), max(values[1], 1))
 
 
-def _positive_or_none(node: Node, name: str, findings: list[Finding]) -> float | None:
+def _positive_or_none(
+    node: Node,
+    name: str,
+    findings: list[Finding],
+    remedy: str = "treated as unknown; the nucleus can be given with --nucleus",
+) -> float | None:
     child = node.one(name)
     value = _number(child) if child else 0.0
     if value < 0 and child:
@@ -247,19 +265,20 @@ def _positive_or_none(node: Node, name: str, findings: list[Finding]) -> float |
                 name,
                 found="0" if child else "no such element",
                 expected="a positive number",
-                remedy="treated as unknown; the nucleus can be given with --nucleus",
+                remedy=remedy,
             )
         )
         return None
     return value
 
 
-def _bandwidth(system: Node) -> float | None:
-    child = system.one("relativeReceiverNoiseBandwidth")
+def _bandwidth(system: Node, findings: list[Finding]) -> float | None:
+    name = "relativeReceiverNoiseBandwidth"
+    child = system.one(name)
     if child is None:
         return None
-    value = _number(child)
-    if not 0 < value <= 1.5:
+    value = _positive_or_none(system, name, findings, remedy="treated as unknown: 1 is used")
+    if value is not None and value > 1.5:
         raise _bad_number(child.path, child.text, "a fraction above 0, at most 1.5")
     return value
 
@@ -269,21 +288,50 @@ def _coil_labels(system: Node) -> tuple[str, ...]:
     for label in system.all("coilLabel"):
         number, name = label.one("coilNumber"), label.one("coilName")
         if number is not None and name is not None:
-            pairs.append((_number(number), name.text[:64]))
+            pairs.append((_number(number), one_line(name.text, _TEXT)))
     return tuple(name for _, name in sorted(pairs))
 
 
-def _user_parameters(root: Node) -> dict[str, str | float | int]:
+def _patient_position(measurement: Node, findings: list[Finding]) -> str | None:
+    child = measurement.one("patientPosition")
+    if child is None or child.text in _POSITIONS:
+        return child.text if child else None
+    findings.append(
+        warning(
+            "patientPosition",
+            found=f"{len(child.text)} characters",
+            expected=", ".join(sorted(_POSITIONS)),
+            remedy="left out; it takes no part in the geometry",
+        )
+    )
+    return None
+
+
+def _user_parameters(root: Node, findings: list[Finding]) -> dict[str, str | float | int]:
     found: dict[str, str | float | int] = {}
+    unread = 0
     for block in root.all("userParameters"):
         for node in block.children:
             name, value = node.one("name"), node.one("value")
             if name is None or value is None:
                 continue
+            label = one_line(name.text, _TEXT)
             if node.name == "userParameterString":
-                found[name.text] = value.text[:256]
+                found[label] = one_line(value.text, 256)
             elif node.name in ("userParameterLong", "userParameterDouble"):
-                found[name.text] = _number(value)
+                number = _number_or_none(value)
+                unread += number is None
+                if number is not None:
+                    found[label] = number
+    if unread:
+        findings.append(
+            warning(
+                "userParameters",
+                found=f"{unread} numbers that are none",
+                expected="decimal numbers",
+                remedy="left out",
+            )
+        )
     return found
 
 
@@ -293,7 +341,7 @@ def _numbers(node: Node, name: str, factor: float) -> tuple[float, ...]:
 
 def _text(node: Node, name: str) -> str | None:
     child = node.one(name)
-    return child.text[:64] if child and child.text else None
+    return one_line(child.text, _TEXT) if child and child.text else None
 
 
 def _required(node: Node, name: str) -> Node:
@@ -308,15 +356,20 @@ def _required(node: Node, name: str) -> Node:
     return child
 
 
-_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,6})?")
 
 
 def _number(node: Node) -> float:
     """Read a finite number written in the schema's way (no comma, no NaN, no infinity)."""
-    value = float(node.text) if _NUMBER.fullmatch(node.text) else math.nan
-    if not math.isfinite(value):
+    value = _number_or_none(node)
+    if value is None:
         raise _bad_number(node.path, node.text, "a finite decimal number")
     return value
+
+
+def _number_or_none(node: Node) -> float | None:
+    value = float(node.text) if _NUMBER.fullmatch(node.text) else math.nan
+    return value if math.isfinite(value) else None
 
 
 def _whole(node: Node, name: str, findings: list[Finding]) -> int:

@@ -1,19 +1,24 @@
-"""A small, safe XML reader: no DOCTYPE, bounded size and depth, namespaces ignored but noted.
+"""A small, safe XML reader: no DOCTYPE, bounded size, depth and names, namespaces only noted.
 
-Standard library expat only. Text of elements never enters a message except where the caller
-puts it there, because headers carry names of patients.
+Standard library expat only; it is not asked to expand namespaces, since a long one would be copied
+for every element. Text of elements never enters a message except where the caller puts it there,
+because headers carry names of patients.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 from xml.parsers import expat
 
 from ultrahand.errors import InputError
 
-MAX_BYTES = 8 * 2**20
-MAX_DEPTH = 40
-MAX_ELEMENTS = 200_000
+MAX_BYTES: Final = 8 * 2**20
+MAX_DEPTH: Final = 40
+MAX_ELEMENTS: Final = 100_000
+MAX_NAME: Final = 100
+"""Characters of an element's name."""
+_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(slots=True)
@@ -24,6 +29,7 @@ class Node:
     path: str
     """Names from the root, for messages: ``encoding/encodedSpace/matrixSize``."""
     namespace: str
+    """As the element itself declares it; empty where it does not."""
     children: list[Node] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
 
@@ -56,13 +62,14 @@ def parse(document: bytes) -> Node:
     InputError
         Empty, larger than `MAX_BYTES`, a DOCTYPE, deeper than `MAX_DEPTH`, or not well-formed.
     """
-    document = document.rstrip(b"\0 \t\r\n")
-    if not document:
-        raise _refuse("an empty document", "an ismrmrdHeader")
     if len(document) > MAX_BYTES:
         raise _refuse(f"{len(document)} bytes", f"at most {MAX_BYTES}")
+    if not document.startswith(_UTF16):
+        document = document.rstrip(b"\0 \t\r\n")
+    if not document:
+        raise _refuse("an empty document", "an ismrmrdHeader")
     builder = _Builder()
-    parser = expat.ParserCreate(namespace_separator="\n")
+    parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = builder.doctype
     parser.StartElementHandler = builder.start
@@ -70,7 +77,7 @@ def parse(document: bytes) -> Node:
     parser.CharacterDataHandler = builder.text
     try:
         parser.Parse(document, True)
-    except (expat.ExpatError, UnicodeError, ValueError) as error:
+    except (expat.ExpatError, ValueError, LookupError) as error:
         raise _refuse(f"no well-formed XML ({error})", "an ismrmrdHeader") from None
     return builder.root.children[0]
 
@@ -86,8 +93,11 @@ class _Builder:
     def doctype(self, *_: object) -> None:
         raise _refuse("a DOCTYPE declaration", "none: entities are not read")
 
-    def start(self, full_name: str, _attributes: dict[str, str]) -> None:
-        namespace, _, name = full_name.rpartition("\n")
+    def start(self, full_name: str, attributes: dict[str, str]) -> None:
+        if len(full_name) > MAX_NAME:
+            raise _refuse(f"an element whose name has {len(full_name)} characters", str(MAX_NAME))
+        prefix, _, name = full_name.rpartition(":")
+        namespace = attributes.get(f"xmlns:{prefix}" if prefix else "xmlns", "")
         self.count += 1
         if len(self.open) > MAX_DEPTH or self.count > MAX_ELEMENTS:
             raise _refuse(

@@ -4,7 +4,12 @@ Nothing of ultrahand is imported here, and no kernel checks its arguments: their
 """
 
 from ultrahand.kernels._jit import Kernel, cache_folder, threads
-from ultrahand.kernels.adaptive import combine, dominant_eigenvector, walsh
+from ultrahand.kernels.adaptive import (
+    combine,
+    dominant_eigenvector,
+    plane_covariances,
+    walsh,
+)
 from ultrahand.kernels.squares import add_squares
 from ultrahand.kernels.warm import warm_up
 
@@ -14,6 +19,7 @@ __all__ = [
     "cache_folder",
     "combine",
     "dominant_eigenvector",
+    "plane_covariances",
     "threads",
     "walsh",
     "warm_up",

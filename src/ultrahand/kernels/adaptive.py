@@ -100,6 +100,29 @@ def walsh(images, z_at, y_at, x_at, radius, out):
         _dominant(cov_re, cov_im, out[i, j, k])
 
 
+@kernel(parallel=True)
+def plane_covariances(images, out):
+    """Write the sum of ``v v^H`` over each plane.
+
+    ``images``: complex64 ``(coils, z, y, x)``; ``out``: complex128 ``(z, coils, coils)``.
+    """
+    n_coils, n_z, n_y, n_x = images.shape
+    for z in prange(n_z):
+        cov_re = np.zeros((n_coils, n_coils), np.float64)
+        cov_im = np.zeros((n_coils, n_coils), np.float64)
+        re = np.empty(n_coils, np.float64)
+        im = np.empty(n_coils, np.float64)
+        for y in range(n_y):
+            for x in range(n_x):
+                for coil in range(n_coils):
+                    re[coil] = images[coil, z, y, x].real
+                    im[coil] = images[coil, z, y, x].imag
+                _add_outer(re, im, cov_re, cov_im)
+        for a in range(n_coils):
+            for b in range(n_coils):
+                out[z, a, b] = complex(cov_re[a, b], cov_im[a, b])
+
+
 @kernel()
 def dominant_eigenvector(covariance, out):
     """Write the dominant eigenvector of one complex128 matrix ``(coils, coils)`` to `out`."""

@@ -7,7 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ultrahand.kernels.adaptive import combine, dominant_eigenvector, walsh
+from ultrahand.kernels.adaptive import (
+    combine,
+    dominant_eigenvector,
+    plane_covariances,
+    walsh,
+)
 from ultrahand.kernels.squares import add_squares
 
 
@@ -18,6 +23,10 @@ def _squares() -> None:
 def _walsh() -> None:
     at, radius = np.array([0, 1]), np.array([1, 1, 1])
     walsh(_images(), at, at, at, radius, np.zeros((2, 2, 2, 3), np.complex64))
+
+
+def _planes() -> None:
+    plane_covariances(_images(), np.zeros((2, 3, 3), np.complex128))
 
 
 def _dominant() -> None:
@@ -36,6 +45,7 @@ def _images() -> np.ndarray:
 EXAMPLES: dict[str, Callable[[], None]] = {
     "add_squares": _squares,
     "walsh": _walsh,
+    "plane_covariances": _planes,
     "dominant_eigenvector": _dominant,
     "combine": _combine,
 }

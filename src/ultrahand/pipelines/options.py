@@ -63,6 +63,13 @@ class ReconOptions:
     threads: int = 0
     """0 for as many as the process may use."""
 
+    def __post_init__(self) -> None:
+        kinds = {"method": Method, "combine": Combine, "parts": Parts}
+        for name, kind in (kinds | {"partial_fourier": PartialFourier}).items():
+            object.__setattr__(self, name, kind(getattr(self, name)))  # plain words are welcome
+        if self.trajectory_unit is not None:
+            object.__setattr__(self, "trajectory_unit", KUnit(self.trajectory_unit))
+
     @property
     def memory_limit(self) -> int:
         return self.max_memory or machine_memory() * 4 // 5

@@ -128,7 +128,8 @@ def _cartesian(
     missing = not coverage.acquired().all()
     pocs = missing and plan.options.partial_fourier is PartialFourier.POCS
     split = plan.combine is Combine.RSS and not pocs
-    parts, steps = [], ["zero-filled to the encoded matrix", "orthonormal inverse FFT"]
+    parts: list[Complex64 | Float32] = []
+    steps = ["zero-filled to the encoded matrix", "orthonormal inverse FFT"]
     if pocs:
         steps = ["orthonormal inverse FFT", "partial Fourier by POCS"]
     for columns in slabs_of(grid_plan, coils, plan.options.memory_limit, may_split=split):
@@ -147,9 +148,15 @@ def _cartesian(
             complete_grid(grid, grid_plan, coverage, plan.options.workers)
         parts.append(_combine_grid(grid, plan, encoding))
         workspace = Workspace()  # further slabs read the same samples again
-    values = np.concatenate(parts, axis=2) if len(parts) > 1 else parts[0]
+    values = parts[0] if len(parts) == 1 else _beside(parts)
     sigma = float(np.sqrt(coverage.variance())) if plan.whitening is not None and not pocs else None
     return _Combined(values, sigma, _channels(plan, values), tuple(steps))
+
+
+def _beside(slabs: list[Complex64 | Float32]) -> Complex64 | Float32:
+    """Join slabs of the read axis."""
+    joined: Complex64 | Float32 = np.concatenate(slabs, axis=2, dtype=slabs[0].dtype)
+    return joined
 
 
 def _combine_grid(grid: Complex64, plan: ReconPlan, encoding: EncodingPlan) -> Complex64 | Float32:

@@ -39,6 +39,7 @@ def sidecar_fields(
     encoding = plan.encodings[series.volumes[0].encoding]
     geometry = image.geometry
     frequency = header.frequency_hz
+    many = len(series.volumes) > 1
     plausible = frequency is not None and plan.nucleus is not None
     return {
         "Manufacturer": header.vendor,
@@ -52,9 +53,10 @@ def sidecar_fields(
         "FlipAngle": _one(header.flip_angles_deg),
         "NumberOfVolumes": len(series.volumes),
         "FourthDimension": series.frame_axis,
-        "FrameTimesStart": list(times.start_s) if times else None,
-        "FrameDuration": list(times.duration_s) if times else None,
-        "FrameTimesMean": list(times.middle_s) if times else None,
+        "AcquisitionDuration": round(sum(times.duration_s), 6) if times else None,
+        "FrameTimesStart": list(times.start_s) if times and many else None,
+        "FrameDuration": list(times.duration_s) if times and many else None,
+        "FrameTimesMean": list(times.middle_s) if times and many else None,
         "Units": image.unit,
         "Geometry": "known" if geometry.known else "unknown",
         "PatientPosition": header.patient_position,

@@ -93,22 +93,41 @@ def plan_cartesian(
 
 def missing_lines(plan: CartesianPlan, rows: Ints, asked: tuple[int, int] | None) -> list[Finding]:
     """Report lines of the encoded matrix that no readout filled."""
-    counts = plan.counts(rows)
+    filled = np.fft.fftshift(plan.counts(rows) > 0)
     total = 1
     for axis in plan.axes[1:]:
         total *= min(axis.n_encoded, axis.n_grid)
-    filled = int((counts > 0).sum())
-    if filled >= total:
+    count = int(filled.sum())
+    if count >= total:
         return []
+    shape = _block_of(filled)
+    if shape is not None and all(2 * n > size for n, size in zip(shape, filled.shape, strict=True)):
+        return [
+            info(
+                "partial Fourier",
+                found=f"{shape[1]} of {filled.shape[1]} lines, {shape[0]} of {filled.shape[0]} "
+                "partitions, in one block about the centre",
+                expected="all",
+                remedy="the rest is zero, or filled with --partial-fourier pocs",
+            )
+        ]
     declared = f", acceleration {asked[0]} x {asked[1]} declared" if asked else ""
     return [
         warning(
             "missing lines",
-            found=f"{filled} of {total} lines of the encoded matrix{declared}",
+            found=f"{count} of {total} lines of the encoded matrix{declared}",
             expected="all lines, or partial Fourier",
-            remedy="the others are zero: undersampling aliases, partial Fourier blurs",
+            remedy="the others are zero: the image is undersampled and aliases",
         )
     ]
+
+
+def _block_of(filled: Bools) -> tuple[int, int] | None:
+    """Return the size ``(z, y)`` of the filled block; None where it is no single block."""
+    z, y = (np.flatnonzero(filled.any(axis=axis)) for axis in (1, 0))
+    if not z.size or not filled[z[0] : z[-1] + 1, y[0] : y[-1] + 1].all():
+        return None
+    return int(z[-1] - z[0] + 1), int(y[-1] - y[0] + 1)
 
 
 def fill_grid(

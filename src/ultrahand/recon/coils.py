@@ -94,21 +94,26 @@ def adaptive_combine(
     combined = np.empty(shape, np.complex64)
     with kernels.threads(threads):
         kernels.walsh(images, *at, np.full(3, radius, np.int64), weights)
-        kernels.combine(images, weights, *at, _virtual_coil(images, at), combined)
+        kernels.combine(images, weights, *at, _virtual_coil(images), combined)
     return combined
 
 
-def _virtual_coil(images: Complex64, at: list[Ints]) -> Complex128:
-    """Return the dominant eigenvector of the covariance over the whole image, from its samples."""
+def _virtual_coil(images: Complex64) -> Complex128:
+    """Return the dominant eigenvector of the covariance over the whole image.
+
+    Its own phase: the first coil at least half as loud as the loudest is real. (Not the loudest:
+    in an array of equals noise would choose another in each of several images.)
+    """
     from ultrahand import kernels
 
-    z, y, x = np.ix_(*at)
-    sampled = images[:, z, y, x].reshape(len(images), -1).astype(np.complex128)
-    # einsum's own loop: a threaded BLAS would give other bits for other numbers of threads.
-    covariance = np.einsum("av,bv->ab", sampled, sampled.conj(), optimize=False)
-    vector = np.empty(len(images), np.complex128)
-    kernels.dominant_eigenvector(covariance, vector)
-    return vector
+    n_coils, n_z = images.shape[:2]
+    planes = np.empty((n_z, n_coils, n_coils), np.complex128)
+    vector = np.empty(n_coils, np.complex128)
+    kernels.plane_covariances(images, planes)
+    kernels.dominant_eigenvector(planes.sum(axis=0), vector)
+    loud = np.abs(vector)
+    first = np.argmax(loud >= loud.max() / 2)
+    return vector * vector[first].conj() / loud[first] if loud[first] > 0 else vector
 
 
 def _positions(n: int, spacing: int) -> Ints:

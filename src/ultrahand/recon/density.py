@@ -28,6 +28,7 @@ periodic with the voxel grid, as the image is.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from dataclasses import dataclass
@@ -58,8 +59,8 @@ class DensityWeights:
     iterations: int
     """How often ``w * psi`` was evaluated."""
     residual: float
-    """Root mean square of ``(w * psi) / (c * psi) - 1``; each octave of ``|k|`` counts alike, as
-    it does in the energy of most images."""
+    """Root mean square of ``(w * psi) / (c * psi) - 1``, weighted as ``|k|^-(dims + 1)``: as the
+    energy of an object with edges."""
     converged: bool
     """Whether the residual came below the tolerance."""
 
@@ -72,7 +73,7 @@ def density_weights(
     *,
     shape: tuple[int, ...],
     voxel_size_m: tuple[float, ...],
-    tolerance: float = 5e-3,
+    tolerance: float = 2.5e-3,
     max_iterations: int = 40,
     threads: int = 1,
     max_bytes: int = 4 * 1024**3,
@@ -112,8 +113,8 @@ def density_weights(
     start, area = _first_estimate(cycles, grid)
     inside = np.minimum(MARGIN * area, 1)
     goal = np.maximum(blur.of_cells(inside), blur.peak / 10)
-    octaves = (0.5 + np.linalg.norm(cycles, axis=1)) ** -len(grid)
-    return _iterate(blur, start, goal, octaves, tolerance, max_iterations)
+    energy = (0.5 + np.linalg.norm(cycles, axis=1)) ** -(len(grid) + 1)
+    return _iterate(blur, start, goal, energy, tolerance, max_iterations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +156,7 @@ def _iterate(
     blur: _Blur,
     start: Float32,
     goal: Float32,
-    octaves: Float64,
+    energy: Float64,
     tolerance: float,
     max_iterations: int,
 ) -> DensityWeights:
@@ -166,7 +167,7 @@ def _iterate(
         w = np.exp(ahead)
         # psi is nowhere negative, so this bound is exact: only rounding can fall below it.
         excess = np.maximum(blur.of_samples(w), blur.peak * w) / goal
-        residual = math.sqrt(np.average((excess - 1.0) ** 2, weights=w * octaves))
+        residual = math.sqrt(np.average((excess - 1.0) ** 2, weights=w * energy))
         if residual < tolerance:
             break
         before, log_w = log_w, ahead - np.log(excess)
@@ -253,10 +254,10 @@ def _first_estimate(cycles: Float64, grid: tuple[int, ...]) -> tuple[Float32, Fl
         index = low.astype(np.int64) % n
         step = int(strides[axis])
         sides.append([(index * step, 1 - share), ((index + 1) % n * step, share)])
-    corners = [
-        (sum(index for index, _ in corner), math.prod(share for _, share in corner))
-        for corner in itertools.product(*sides)
-    ]
+    corners = []
+    for corner in itertools.product(*sides):
+        indices, shares = zip(*corner, strict=True)
+        corners.append((functools.reduce(np.add, indices), functools.reduce(np.multiply, shares)))
 
     def deposit(values: Float64) -> Float64:
         lattice = np.zeros(size)

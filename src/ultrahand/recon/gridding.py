@@ -139,4 +139,5 @@ def _inside(k_per_m: Float64, plan: NonCartesianPlan) -> Bools:
     """Tell which samples the asked matrix can hold; those beyond its edge would alias."""
     dims = k_per_m.shape[1]
     edge = EDGE_SLACK / (2 * np.array(plan.voxel_m[:dims]))
-    return (np.abs(k_per_m) <= edge).all(axis=1)
+    inside: Bools = np.all(np.abs(k_per_m) <= edge, axis=1)
+    return inside

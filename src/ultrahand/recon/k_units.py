@@ -78,25 +78,25 @@ def decide_unit(largest: Real, space: EncodingSpace, declared: KUnit | None) -> 
     InputError
         NaN or only zeros; no unit or more than one fits the largest value.
     """
-    largest = np.asarray(largest, np.float64)
-    if not np.isfinite(largest).all():
+    sizes: Float64 = np.asarray(largest, np.float64)
+    if not np.isfinite(sizes).all():
         raise _refuse("NaN or infinity", "finite positions", "correct the trajectory")
-    if not largest.any():
+    if not sizes.any():
         raise _refuse("only zeros", "positions in k-space", "give one with --trajectory FILE")
     if declared is not None:
         return declared, f"unit {declared}, declared"
-    edges = {unit: _edge(largest, unit, space) for unit in KUnit}
+    edges = {unit: _edge(sizes, unit, space) for unit in KUnit}
     fits = [unit for unit, edge in edges.items() if abs(edge - 1) <= MATCH]
     if len(fits) != 1:
         shown = ", ".join(f"{unit} {edge:.3g}" for unit, edge in edges.items())
         raise _refuse(
-            f"largest |k| {largest.max():.6g}; as a fraction of the edge of the asked matrix: "
+            f"largest |k| {sizes.max():.6g}; as a fraction of the edge of the asked matrix: "
             f"{shown}",
             "exactly one unit within 5 % of 1" + (f", {len(fits)} fit" if fits else ", none fits"),
             "declare it with --trajectory-unit",
         )
     return fits[0], (
-        f"unit {fits[0]}, the only one in which the largest |k| ({largest.max():.5g}) is the "
+        f"unit {fits[0]}, the only one in which the largest |k| ({sizes.max():.5g}) is the "
         "edge of the asked matrix within 5 %"
     )
 

@@ -13,6 +13,7 @@ from ultrahand.records.geometry import Geometry
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
 
 _LPS_LETTERS = (("R", "L"), ("A", "P"), ("I", "S"))
 _PLANES = ((2, 1, 0), (2, 0, 1), (1, 0, 2))
@@ -64,14 +65,14 @@ def draw_planes(path: Path, values: Float32, geometry: Geometry, *, unit: str, t
     figure.savefig(path, dpi=110, format="png", metadata={"Software": "ultrahand"})
 
 
-def _draw(  # noqa: ANN202 - matplotlib's own type, known only where it is installed
+def _draw(
     ax: Axes,
     values: Float32,
     geometry: Geometry,
     plane: tuple[int, int, int],
     centre: tuple[int, int, int],
     top: float,
-):
+) -> AxesImage:
     across, down, cut = plane
     picture = np.take(values, centre[cut], axis=cut)
     if across < down:
@@ -87,6 +88,11 @@ def _draw(  # noqa: ANN202 - matplotlib's own type, known only where it is insta
         extent=(0, width, height, 0),
         interpolation="nearest",
     )
+    # As radiologists hang pictures: head or front up, the patient's right on the left.
+    if _points_to(geometry, across) in ("R", "A", "I"):
+        ax.invert_xaxis()
+    if _points_to(geometry, down) in ("S", "A", "R"):
+        ax.invert_yaxis()
     ax.set_xlabel(f"{_NAMES[across]} / mm   {_direction(geometry, across)}", fontsize=8)
     ax.set_ylabel(f"{_NAMES[down]} / mm   {_direction(geometry, down)}", fontsize=8)
     ax.tick_params(labelsize=7)
@@ -96,16 +102,22 @@ def _draw(  # noqa: ANN202 - matplotlib's own type, known only where it is insta
     return shown
 
 
-def _direction(geometry: Geometry, axis: int) -> str:
-    """Say where an axis points, by the patient direction it is nearest to."""
+def _points_to(geometry: Geometry, axis: int) -> str:
+    """Return the letter of the patient direction an axis is nearest to; none if unknown."""
     if not geometry.known:
         return ""
     vector: Float64 = (geometry.slice_dir, geometry.phase_dir, geometry.read_dir)[axis]
     main = int(np.argmax(np.abs(vector)))
-    low, high = _LPS_LETTERS[main]
-    if vector[main] < 0:
-        low, high = high, low
-    return f"({low} to {high})"
+    return _LPS_LETTERS[main][int(vector[main] > 0)]
+
+
+def _direction(geometry: Geometry, axis: int) -> str:
+    """Say where an axis runs, from and to."""
+    end = _points_to(geometry, axis)
+    for pair in _LPS_LETTERS:
+        if end in pair:
+            return f"({pair[end == pair[0]]} to {end})"
+    return ""
 
 
 def _centre(values: Float32) -> tuple[int, int, int]:

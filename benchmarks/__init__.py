@@ -1,0 +1,1 @@
+"""Speed, error and memory on this machine, beside the peers; one file a problem."""

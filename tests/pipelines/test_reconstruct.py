@@ -1,0 +1,366 @@
+"""Whole reconstructions: what is sorted where, what blocks and bad readouts change."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from making import as_file, only_magnitude, planned, volumes
+from ultrahand.errors import InputError, ResourceError, UsageError
+from ultrahand.phantoms import (
+    CartesianScan,
+    Ellipsoid,
+    NonCartesianScan,
+    ThermalNoise,
+    five_fingers,
+    k_max_per_m,
+    radial_2d,
+    radial_3d,
+    random_covariance,
+    simulate,
+    smooth_coils,
+    uniform_coil,
+)
+from ultrahand.pipelines import Method, PartialFourier, Parts
+from ultrahand.records import ArraySource, RawData
+
+FOV = (0.12, 0.1, 0.08)
+FINGERS = five_fingers(FOV)
+
+
+def scan(**changes):
+    settings = {"matrix": (24, 20, 16), "fov_m": FOV, "dimension": 3} | changes
+    return CartesianScan(**settings)
+
+
+def flat_scan(**changes):
+    settings = {"matrix": (40, 36, 1), "fov_m": (0.12, 0.1, 0.004), "dimension": 2} | changes
+    return CartesianScan(**settings)
+
+
+def measured(the_scan, rng, coils=None):
+    return simulate(FINGERS, coils or smooth_coils(4, FOV), the_scan, rng)
+
+
+def error_of(image, expected):
+    return np.linalg.norm(image - expected) / np.linalg.norm(expected)
+
+
+def test_image_is_the_object(rng):
+    """Scale and all, in the middle of a large ellipsoid, where its edges ring least."""
+    fine = scan(matrix=(64, 60, 48))
+    body = Ellipsoid(centre_m=np.zeros(3), semi_axes_m=np.array([0.045, 0.04, 0.03]), density=3.0)
+    image = only_magnitude(simulate([body], uniform_coil(), fine, rng)).values
+    # k-space integrates over m3, so a voxel's density is image * sqrt(N) / volume of the field.
+    density = image * np.sqrt(image.size) / np.prod(FOV)
+    middle = tuple(slice(n // 2 - 4, n // 2 + 5) for n in image.shape)
+    # Truncation leaves a ripple of about 1 / (pi^2 n) of the density, n voxels from the edge.
+    assert density[middle].mean() == pytest.approx(3.0, rel=1 / (np.pi**2 * 15))
+
+
+@pytest.mark.parametrize(
+    ("changes", "endings"),
+    [
+        ({}, [{}]),
+        ({"repetitions": 3}, [{}]),
+        ({"echo_times_s": (3e-3, 6e-3)}, [{}]),
+        (
+            {"echo_times_s": (3e-3, 6e-3), "sets": 2},
+            [{"echo": e, "set": s} for e in (1, 2) for s in (1, 2)],
+        ),
+    ],
+    ids=["one", "repetitions", "echoes", "echoes and sets"],
+)
+def test_one_varying_counter_is_an_axis_and_two_are_files(rng, changes, endings):
+    plan = planned(measured(scan(**changes), rng))
+    assert [dict(series.entities) for series in plan.series] == endings
+    assert sum(len(series.volumes) for series in plan.series) == len(endings) * (
+        3 if "repetitions" in changes else 2 if len(changes) == 1 else 1
+    )
+
+
+def test_volumes_are_kept_apart(rng):
+    """Each repetition holds other numbers; none leaks into another."""
+    raw = measured(scan(repetitions=3), rng)
+    factor = 1.0 + raw.readouts["repetition"]
+    data = tuple(d * np.float32(f) for d, f in zip(raw.source.data, factor, strict=True))
+    scaled = RawData(header=raw.header, readouts=raw.readouts, source=ArraySource(data=data))
+    images = [parts["mag"].values for _, _, parts in volumes(scaled)]
+    for number, image in enumerate(images):
+        np.testing.assert_allclose(image, (number + 1) * images[0], rtol=1e-5, atol=1e-9)
+
+
+def test_incomplete_averages_are_merged_by_their_counts(rng):
+    once = only_magnitude(measured(scan(), rng)).values
+    twice = scan(averages=3, last_average_lines=(4, 9))
+    np.testing.assert_allclose(
+        only_magnitude(measured(twice, rng)).values, once, rtol=1e-4, atol=1e-5 * once.max()
+    )
+
+
+def test_averages_read_in_both_directions_are_merged_sample_by_sample(rng):
+    """Partial echoes of opposite directions cover different samples of one line."""
+    forward = measured(flat_scan(partial_echo=(9, 0)), rng)
+    other = flat_scan(partial_echo=(0, 9), reversed_readouts="none")
+    backward = measured(other, rng)
+    table = np.concatenate([forward.readouts, backward.readouts])
+    table["average"][len(forward.readouts) :] = 1
+    both = RawData(
+        header=forward.header,
+        readouts=table,
+        source=ArraySource(data=forward.source.data + backward.source.data),
+    )
+    full = only_magnitude(measured(flat_scan(), rng)).values
+    np.testing.assert_allclose(only_magnitude(both).values, full, atol=1e-5 * full.max())
+
+
+def test_repeated_lines_are_averaged_and_counted(rng):
+    raw = measured(flat_scan(), rng)
+    table = np.concatenate([raw.readouts, raw.readouts[5:8]])
+    data = raw.source.data + tuple(3 * d for d in raw.source.data[5:8])
+    again = RawData(header=raw.header, readouts=table, source=ArraySource(data=data))
+    (finding,) = [f for f in planned(again).findings if f.field == "repeated lines"]
+    assert finding.found.startswith("3 ")
+    doubled = tuple(2 * d if 5 <= i < 8 else d for i, d in enumerate(raw.source.data))
+    expected = RawData(header=raw.header, readouts=raw.readouts, source=ArraySource(data=doubled))
+    first = only_magnitude(expected).values
+    np.testing.assert_allclose(only_magnitude(again).values, first, atol=1e-5 * first.max())
+
+
+def test_slabs_give_the_image_of_the_whole(rng, monkeypatch):
+    raw = measured(scan(matrix=(48, 20, 16)), rng)
+    whole = only_magnitude(raw).values
+    monkeypatch.setattr("ultrahand.pipelines.memory.PROGRAM_BYTES", 0)
+    monkeypatch.setattr("ultrahand.pipelines.memory.BLOCK_BYTES", 0)
+    in_slabs = only_magnitude(raw, max_memory=500_000).values
+    np.testing.assert_array_equal(in_slabs, whole)
+
+
+def test_too_little_memory_is_said_with_a_breakdown(rng):
+    with pytest.raises(ResourceError, match=r"grid .* blocks .* program"):
+        only_magnitude(measured(scan(), rng), max_memory=10_000_000)
+
+
+def test_threads_do_not_change_a_bit(rng):
+    for raw in (measured(scan(), rng), measured(radial(), rng)):
+        one, two = (only_magnitude(raw, threads=n).values for n in (1, 2))
+        np.testing.assert_array_equal(one, two)
+
+
+def radial(**changes):
+    k_max = k_max_per_m(32, 0.128)
+    settings = {
+        "matrix": (32, 32, 1),
+        "fov_m": (0.128, 0.128, 0.004),
+        "dimension": 2,
+        "k_per_m": radial_2d(47, 64, k_max, golden=True),
+        "trajectory": "radial",
+    }
+    return NonCartesianScan(**(settings | changes))
+
+
+def test_channels_one_by_one_give_the_image_of_all(rng, monkeypatch):
+    raw = measured(radial(), rng)
+    whole = only_magnitude(raw).values
+    monkeypatch.setattr(
+        "ultrahand.pipelines.reconstruct.coil_blocks",
+        lambda *_: [slice(0, 1), slice(1, 3), slice(3, 4)],
+    )
+    np.testing.assert_allclose(only_magnitude(raw).values, whole, rtol=1e-5)
+
+
+def test_bad_readouts_are_left_out_and_counted(rng):
+    raw = measured(scan(averages=2), rng)
+    data = list(raw.source.data)
+    data[37] = data[37] * np.nan
+    broken = RawData(header=raw.header, readouts=raw.readouts, source=ArraySource(data=tuple(data)))
+    expected = only_magnitude(raw).values  # the other average has the same line
+    np.testing.assert_allclose(only_magnitude(broken).values, expected, atol=1e-5 * expected.max())
+
+
+def test_many_bad_readouts_are_refused(rng):
+    raw = measured(flat_scan(), rng)
+    data = tuple(d * np.nan if i < 4 else d for i, d in enumerate(raw.source.data))
+    with pytest.raises(InputError, match="4 of 36"):
+        only_magnitude(
+            RawData(header=raw.header, readouts=raw.readouts, source=ArraySource(data=data))
+        )
+
+
+def test_echoes_that_lie_apart_are_refused(rng):
+    """Forward lines flagged as reversed put the echo elsewhere for a partial echo."""
+    raw = measured(flat_scan(partial_echo=(9, 0)), rng)
+    table = raw.readouts.copy()
+    table["flags"][::2] |= np.uint64(1 << 21)
+    table["center_sample"][::2] = 20
+    with pytest.raises(InputError, match="reversed"):
+        only_magnitude(RawData(header=raw.header, readouts=table, source=raw.source))
+
+
+def test_siemens_and_standard_files_give_one_image(rng, tmp_path):
+    settings = {"reversed_readouts": "lines", "partial_echo": (7, 0), "readout_oversampling": 2.0}
+    standard = only_magnitude(as_file(measured(flat_scan(**settings), rng), tmp_path))
+    siemens = only_magnitude(
+        as_file(measured(flat_scan(vendor="SIEMENS", **settings), rng), tmp_path)
+    )
+    top = standard.values.max()
+    # The grids of reversed lines differ by one sample at the edge of k-space.
+    np.testing.assert_allclose(siemens.values, standard.values, atol=0.01 * top)
+
+
+def test_pocs_is_nearer_to_the_full_image_than_zeros(rng):
+    full = only_magnitude(measured(flat_scan(), rng, uniform_coil())).values
+    partial = measured(flat_scan(partial_fourier_1=(12, 0)), rng, uniform_coil())
+    zeros = only_magnitude(partial)
+    pocs = only_magnitude(partial, partial_fourier=PartialFourier.POCS)
+    assert error_of(pocs.values, full) < 0.7 * error_of(zeros.values, full)
+
+
+def test_pocs_has_no_standard_error_and_says_why(rng):
+    noise = ThermalNoise(covariance=random_covariance(rng, 4, 1e-14), n_readouts=8)
+    partial = measured(flat_scan(partial_fourier_1=(12, 0), noise=noise), rng)
+    image = only_magnitude(partial, partial_fourier=PartialFourier.POCS)
+    assert image.standard_error is None
+    assert "POCS" in image.standard_error_note
+
+
+def test_undersampling_cannot_be_filled_by_pocs(rng):
+    with pytest.raises(InputError, match="zero"):
+        only_magnitude(
+            measured(flat_scan(acceleration=(2, 1)), rng), partial_fourier=PartialFourier.POCS
+        )
+
+
+def test_gridding_gives_the_image_of_the_fft(rng):
+    """A radial scan and a Cartesian one of the same object, to the accuracy of gridding."""
+    dense = radial(k_per_m=radial_2d(101, 64, k_max_per_m(32, 0.128), golden=True))
+    gridded = only_magnitude(measured(dense, rng, uniform_coil())).values
+    cartesian = CartesianScan(matrix=(32, 32, 1), fov_m=(0.128, 0.128, 0.004), dimension=2)
+    full = only_magnitude(measured(cartesian, rng, uniform_coil())).values
+    scale = (gridded * full).sum() / (gridded * gridded).sum()
+    assert scale == pytest.approx(1, abs=0.03)
+    assert np.corrcoef(gridded.ravel(), full.ravel())[0, 1] > 0.98
+
+
+def arranged(k, order):
+    names = ("shots", "samples", "dims")
+    return np.ascontiguousarray(k.transpose([names.index(name) for name in order.split(",")]))
+
+
+@pytest.mark.parametrize(
+    "order",
+    ["shots,samples,dims", "dims,samples,shots", "samples,shots,dims", "shots,dims,samples"],
+)
+def test_external_trajectory_in_any_order_gives_the_image_of_the_stored_one(rng, order):
+    stored = measured(radial(), rng)
+    outside = measured(radial(trajectory_in_file=False), rng)
+    k = radial().k_per_m
+    with_file = only_magnitude(stored).values
+    external = only_magnitude(outside, trajectory=arranged(k, order), trajectory_unit="1/m")
+    np.testing.assert_allclose(external.values, with_file, atol=1e-4 * with_file.max())
+
+
+def test_external_trajectory_serves_every_repetition(rng):
+    outside = measured(radial(trajectory_in_file=False, repetitions=2), rng)
+    first, second = (
+        parts["mag"].values
+        for _, _, parts in volumes(outside, trajectory=radial().k_per_m, trajectory_unit="1/m")
+    )
+    np.testing.assert_allclose(second, first, rtol=1e-4, atol=1e-5 * first.max())
+
+
+@pytest.mark.parametrize("longer", ["readouts", "trajectory"])
+def test_leading_samples_are_skipped(rng, longer):
+    k = radial().k_per_m
+    expected = only_magnitude(measured(radial(), rng)).values
+    outside = measured(radial(trajectory_in_file=False), rng)
+    if longer == "readouts":
+        data = tuple(np.pad(d, ((0, 0), (5, 0)), constant_values=9) for d in outside.source.data)
+        table = outside.readouts.copy()
+        table["number_of_samples"] += 5
+        outside = RawData(header=outside.header, readouts=table, source=ArraySource(data=data))
+    else:
+        k = np.pad(k, ((0, 0), (5, 0), (0, 0)))
+    image = only_magnitude(outside, trajectory=k, trajectory_unit="1/m", trajectory_offset=5).values
+    np.testing.assert_allclose(image, expected, atol=1e-4 * expected.max())
+
+
+@pytest.mark.parametrize(
+    "k",
+    [radial().k_per_m[:-1], radial().k_per_m[:, :-1], radial().k_per_m[..., :1]],
+    ids=["a shot short", "a sample short", "one dimension"],
+)
+def test_an_external_trajectory_that_does_not_fit_is_refused_with_the_counts(rng, k):
+    outside = measured(radial(trajectory_in_file=False), rng)
+    with pytest.raises(InputError, match=r"47 readouts .* 64 samples"):
+        planned(outside, trajectory=k)
+
+
+def test_a_missing_trajectory_is_refused(rng):
+    with pytest.raises(InputError, match="--trajectory"):
+        planned(measured(radial(trajectory_in_file=False), rng))
+
+
+def test_samples_beyond_the_asked_matrix_are_left_out_and_said(rng):
+    k = radial().k_per_m * 1.3
+    wide = measured(radial(k_per_m=k, trajectory_unit="1/m"), rng)
+    plan = planned(wide, trajectory_unit="1/m")
+    (finding,) = [f for f in plan.findings if f.field == "resolution"]
+    assert finding.level == "warning"
+    image = only_magnitude(wide, trajectory_unit="1/m").values
+    narrow = only_magnitude(measured(radial(), rng)).values
+    assert np.corrcoef(image.ravel(), narrow.ravel())[0, 1] > 0.97
+
+
+def test_a_stack_of_stars_is_a_volume(rng):
+    k_max = k_max_per_m(32, 0.128)
+    stars = NonCartesianScan(
+        matrix=(32, 32, 9),
+        fov_m=(0.128, 0.128, 0.09),
+        dimension=3,
+        k_per_m=radial_2d(71, 64, k_max, golden=True),
+        trajectory="radial",
+    )
+    ball = NonCartesianScan(
+        matrix=(32, 32, 9),
+        fov_m=(0.128, 0.128, 0.09),
+        dimension=3,
+        k_per_m=radial_3d(3000, 32, k_max),
+        trajectory="radial",
+        trajectory_unit="1/m",
+    )
+    objects = five_fingers((0.128, 0.128, 0.09))
+    made = [
+        only_magnitude(simulate(objects, uniform_coil(), s, rng), trajectory_unit=unit)
+        for s, unit in ((stars, None), (ball, "1/m"))
+    ]
+    assert made[0].values.shape == (9, 32, 32)
+    assert np.corrcoef(made[0].values.ravel(), made[1].values.ravel())[0, 1] > 0.9
+
+
+def test_phase_needs_a_combination_that_has_one(rng):
+    with pytest.raises(UsageError, match="walsh"):
+        planned(measured(flat_scan(), rng), combine="rss", parts=Parts.MAG_PHASE)
+
+
+def test_real_and_imaginary_parts_make_the_magnitude(rng):
+    ((_, _, parts),) = volumes(measured(flat_scan(), rng), parts=Parts.COMPLEX)
+    together = np.hypot(parts["real"].values, parts["imag"].values)
+    np.testing.assert_allclose(together, parts["mag"].values, rtol=1e-5)
+
+
+def test_the_noise_scan_of_another_file_is_used(rng):
+    noise = ThermalNoise(covariance=random_covariance(rng, 4, 1e-14), n_readouts=16, n_samples=512)
+    with_noise = measured(flat_scan(noise=noise), rng)
+    clean = measured(dataclasses.replace(flat_scan(), noise=None), rng)
+    image = only_magnitude(clean, noise=with_noise)
+    assert image.unit == "SNR"
+    assert image.standard_error is not None
+    assert only_magnitude(clean).standard_error is None
+
+
+def test_the_method_is_chosen_from_the_file_and_reported(rng):
+    for the_scan, method in ((flat_scan(), Method.FFT), (radial(), Method.GRIDDING)):
+        plan = planned(measured(the_scan, rng))
+        assert plan.encodings[0].method is method
+        assert any(f.field == "method" and str(method) in f.found for f in plan.findings)
