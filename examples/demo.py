@@ -1,6 +1,6 @@
 """Make phantom files, reconstruct them and the real ones where they are, and draw pictures.
 
-``python examples/demo.py FOLDER``: raw files, images, sidecars and pictures go into the folder. With
+``python examples/demo.py FOLDER``: raw files, images, sidecars and pictures go there. With
 ``ULTRAHAND_TEST_DATA`` naming the folder of the real data sets, those are reconstructed too.
 """
 

@@ -22,7 +22,7 @@ def test_importing_the_package_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["recon", "--help"], ["check", "-h"]]
+    "arguments", [["--help"], ["--version"], ["recon", "-h"], ["check", "-h"]]
 )
 def test_help_loads_nothing_heavy(arguments):
     code = (

@@ -56,7 +56,7 @@ def refused(name, build, *says, **more):
 
 
 def usage(name, build, *says, **more):
-    return Case(name, build, USAGE, says=says, **more)
+    return Case(name, build, USAGE, says=says, **{"at_fault": ""} | more)
 
 
 def nothing(_):
@@ -236,12 +236,15 @@ def silence(made):
 
 
 def deflate_bomb(file):
-    file.create_dataset("dataset/xml", data=[XML], dtype=h5py.string_dtype())
-    rows = 2**30 // acquisition_dtype["head"].itemsize // 64
-    stored = file.create_dataset(
-        "dataset/data", (rows * 64,), acquisition_dtype, chunks=(rows,), compression="gzip"
+    """A gigabyte of rows, each chunk of 63 MB packed to 70 kB."""
+    rows = cartesian().rows()
+    del file["dataset/data"]
+    per_chunk = 170_000
+    stored = file["dataset"].create_dataset(
+        "data", (16 * per_chunk,), acquisition_dtype, chunks=(per_chunk,), compression="gzip"
     )
-    stored[::rows] = np.zeros(64, acquisition_dtype)
+    for first in range(0, len(stored), per_chunk):
+        stored[first] = rows[0]
 
 
 def unknown_filter(file):
@@ -306,13 +309,12 @@ def deep(file):
         place = h5py.h5g.create(place, b"g")
 
 
-def a_million_groups(path):
-    """A million names for one group: the same walk for a reader, in a tenth of the time."""
+def many_groups(path):
+    """Names for one group, as good as groups; a million take no longer to refuse than these."""
     with h5py.File(path, "w", libver="latest") as file:
-        group = h5py.h5g.create(file.id, b"group")
-        for i in range(1_000_000):
+        file.create_group("group")
+        for i in range(100_000):
             file.id.links.create_hard(b"g%d" % i, file.id, b"group")
-        del group
 
 
 def pipe(path):
@@ -379,8 +381,8 @@ HDF5_CASES = (
     ),
     refused(
         "13 rows in two dimensions",
-        afterwards(set_data(data=np.zeros((2, 3), acquisition_dtype))),
-        *("data set data", "shape (2, 3)"),
+        afterwards(set_data(data=cartesian().rows().reshape(4, 8))),
+        *("data set data", "shape (4, 8)"),
     ),
     refused("14 a row too short", row_of(60), "readout 11 (scan_counter 12), data", "60", "64"),
     refused("15 a row too long", row_of(66), "readout 11 (scan_counter 12), data", "66", "64"),
@@ -469,7 +471,12 @@ HDF5_CASES = (
         afterwards(set_xml(shape=(10**9,), dtype=h5py.string_dtype("ascii", 4), chunks=(1024,))),
         *("data set xml", "1000000000 rows", "0 bytes are stored"),
     ),
-    refused("30 a gigabyte packed in a megabyte", hdf5(deflate_bomb), "data set data", "rows of"),
+    refused(
+        "30 a gigabyte packed in a megabyte",
+        afterwards(deflate_bomb),
+        "data set data",
+        "2720000 rows of 372 bytes",
+    ),
     refused(
         "31 chunks larger than memory",
         afterwards(
@@ -485,8 +492,10 @@ HDF5_CASES = (
     refused("36 a virtual data set", virtual_xml, "data set xml", "stored in another file"),
     refused("37 an unknown filter", afterwards(unknown_filter), "data set xml", "filter 32015"),
     refused("38 groups 10,000 deep", hdf5(deep), "HDF5 with g", "data and xml"),
-    refused("39 a million groups", a_million_groups, "1000 names and more", "data and xml"),
-    usage("43 no such file", nothing, "no such file", "check the name"),
+    refused(
+        "39 groups by the hundred thousand", many_groups, "1000 names and more", "data and xml"
+    ),
+    usage("43 no such file", nothing, "no such file", "check the name", at_fault="raw.h5"),
     refused("43 a folder", lambda p: p.mkdir(), "a directory", "a regular file"),
     refused("43 a pipe", pipe, "a pipe, device or socket", "a regular file"),
     refused("43 a socket", listening, "a pipe, device or socket", "a regular file"),
@@ -590,27 +599,18 @@ def second_encoding_with_positions(made):
     made.xml = made.xml.replace("<maximum>23</maximum><center>12</center>", "<maximum>15</maximum>")
 
 
-def reverse_flags(wrong):
-    """Every other line reversed, flags right or not; the object is off centre along read."""
-
-    def made():
-        scan = cartesian(samples=64)
-        for i, row in enumerate(scan.imaging):
-            values = scan.data[row].reshape(2, 64, 2)
-            values[:, :, :] = 0.01 * values
-            values[:, 37, 0] = 400
-            if i % 2:
-                values[:] = values[:, ::-1].copy()
-                scan.heads["flags"][row] |= 0 if wrong and i == 1 else REVERSE
-                scan.heads["center_sample"][row] = 31
-        if wrong:  # the flags say the contrary
-            scan.heads["flags"][scan.imaging] ^= REVERSE
-            scan.heads["center_sample"][scan.imaging] = (
-                63 - scan.heads["center_sample"][scan.imaging]
-            )
-        scan.xml = scan.xml.replace("<x>16</x>", "<x>64</x>")
-        return scan
-
+def bipolar(*, turned):
+    """Every other line flagged as reversed; ``turned`` is whether its samples are."""
+    made = cartesian(samples=64)
+    for row in made.imaging[1::2]:
+        made.heads["flags"][row] |= REVERSE
+        made.heads["center_sample"][row] = 31
+    for row in made.imaging:
+        values = 0.01 * made.data[row].reshape(2, 64, 2)
+        values[:, 37, 0] = 400
+        turn = turned and made.heads["flags"][row] & REVERSE
+        made.data[row] = (values[:, ::-1] if turn else values).ravel()
+    made.xml = made.xml.replace("<x>16</x>", "<x>64</x>")
     return made
 
 
@@ -652,7 +652,7 @@ MEANING_CASES = (
         "50 a line twice",
         counter("kspace_encode_step_1", [*range(23), 22]),
         ("repeated lines", "1 readouts"),
-        ("missing lines", "23 of 24"),
+        ("partial Fourier", "23 of 24"),
     ),
     accepted("51 two lines missing", scan(missing), ("missing lines", "22 of 24")),
     accepted("53 no noise scan", scan(only_imaging), ("noise readouts", "none")),
@@ -718,7 +718,7 @@ MEANING_CASES = (
     accepted(
         "58 time stamps that wrap at 2^32",
         frames(3, stamps=lambda rising: (rising + 2**32 - 1900) % 2**32),
-        ("acquisition_time_stamp", "wrap"),
+        ("acquisition_time_stamp", "more than half of 4294967296"),
     ),
     accepted(
         "59 two echo times for one contrast",
@@ -746,11 +746,11 @@ MEANING_CASES = (
         head("encoding_space_ref", 1, slice(6, 9)),
         *("readout 14 (scan_counter 15), encoding_space_ref", "found 1", "1 encoding"),
     ),
-    accepted("63 reversed lines, flagged", scan(of=reverse_flags(wrong=False))),
+    accepted("63 reversed lines, flagged", scan(of=lambda: bipolar(turned=True))),
     refused(
         "63 reversed lines, flagged wrongly",
-        scan(of=reverse_flags(wrong=True)),
-        *("reversed readouts (flag 22)", "samples from", "convert"),
+        scan(of=lambda: bipolar(turned=False)),
+        *("reversed readouts (flag 22)", "echoes 11.0 samples from", "convert"),
     ),
 )
 
@@ -993,7 +993,6 @@ BESIDE_CASES = (
         h5_trajectory(lambda f: f["k"].attrs.__setitem__("unit", "furlongs")),
         *("furlongs", "--trajectory-unit"),
         options=given("k.h5"),
-        at_fault="",
     ),
     refused(
         "123 a trajectory whose unit is an array",
@@ -1007,9 +1006,8 @@ BESIDE_CASES = (
         h5_trajectory(),
         *("no data set x", "--trajectory"),
         options=given("k.h5:x"),
-        at_fault="",
     ),
-    usage("123 no such trajectory", scan(), "no such file", options=given("none.npy"), at_fault=""),
+    usage("123 no such trajectory", scan(), "no such file", options=given("none.npy")),
     refused(
         "123 a damaged noise file",
         beside("noise.h5", b"nothing at all"),

@@ -114,7 +114,9 @@ def radial(spokes=26, samples=16, scale=1.0):
 
 
 def text_type(xml):
-    return h5py.string_dtype("ascii" if isinstance(xml, bytes) else "utf-8")
+    """Return a type of variable length, but for bytes with NULs a fixed one: only it holds them."""
+    fixed = len(xml) if isinstance(xml, bytes) and b"\0" in xml else None
+    return h5py.string_dtype("ascii" if isinstance(xml, bytes) else "utf-8", fixed)
 
 
 def write(path, scan, *, group="dataset", **options):

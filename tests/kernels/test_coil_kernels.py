@@ -82,20 +82,31 @@ def test_combine_interpolates_unit_weights(shape, step, rng):
     images = coil_images(rng, shape)
     at = [np.unique(np.append(np.arange(0, n, step), n - 1)) for n in shape[1:]]
     weights = complex_normal(rng, (*map(len, at), shape[0])) + 4
+    weights = (weights / np.linalg.norm(weights, axis=-1, keepdims=True)).astype(np.complex64)
+    out = np.full(shape[1:], np.nan, np.complex64)
+    kernels.combine(images, weights, *at, out)
+    expected = slow.combine(images, weights, at)
+    np.testing.assert_allclose(out, expected, atol=1e-5 * np.abs(images).max())
+
+
+@pytest.mark.parametrize("half", [0, 1, 2])
+def test_steady_turns_weights_to_the_eigenvector_around_them(half, rng):
+    """Neighbours alike, as coils make them: four steps of the power iteration then suffice."""
+    weights = complex_normal(rng, (2, 5, 4, 3)) * 0.05 + np.array([1.0, 0.5j, -0.7])
     weights *= np.exp(2j * np.pi * rng.uniform(size=weights.shape[:3]))[..., None]
     weights = (weights / np.linalg.norm(weights, axis=-1, keepdims=True)).astype(np.complex64)
-    reference = complex_normal(rng, shape[0])
-    out = np.full(shape[1:], np.nan, np.complex64)
-    kernels.combine(images, weights, *at, reference, out)
-    expected = slow.combine(images, weights, at, reference)
-    np.testing.assert_allclose(out, expected, atol=1e-5 * np.abs(images).max())
+    power = rng.uniform(1, 3, weights.shape[:3]).astype(np.float32)
+    reference = np.array([0.8, 0.3 + 0.2j, -0.2], np.complex128)
+    out = np.full_like(weights, np.nan)
+    kernels.steady(weights, power, half, reference, out)
+    np.testing.assert_allclose(out, slow.steady(weights, power, half, reference), atol=1e-5)
 
 
 def test_combine_without_weights_gives_zero():
     at = [np.array([0]), np.array([0]), np.array([0, 1])]
     out = np.full((1, 1, 2), np.nan, np.complex64)
     images, weights = np.ones((2, 1, 1, 2), np.complex64), np.zeros((1, 1, 2, 2), np.complex64)
-    kernels.combine(images, weights, *at, np.ones(2, np.complex128), out)
+    kernels.combine(images, weights, *at, out)
     np.testing.assert_array_equal(out, 0)
 
 
@@ -110,10 +121,13 @@ def test_number_of_threads_does_not_change_bits(rng):
             combined = np.empty(images.shape[1:], np.complex64)
             kernels.add_squares(images.reshape(3, -1), squares)
             kernels.walsh(images, *at, np.array([1, 2, 2]), weights)
-            kernels.combine(images, weights, *at, np.ones(3, np.complex128), combined)
+            turned = np.empty_like(weights)
+            power = np.ones(weights.shape[:3], np.float32)
+            kernels.steady(weights, power, 1, np.ones(3, np.complex128), turned)
+            kernels.combine(images, turned, *at, combined)
             planes = np.empty((9, 3, 3), np.complex128)
             kernels.plane_covariances(images, planes)
-        results.append((squares, weights, combined, planes))
+        results.append((squares, weights, turned, combined, planes))
     for one, two in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -126,6 +140,8 @@ def test_kernels_leave_their_inputs(rng):
     kernels.walsh(images, *at, np.array([1, 1, 1]), weights)
     kept = weights.copy()
     combined = np.empty((4, 5, 7), np.complex64)
-    kernels.combine(images, weights, *at, np.ones(3, np.complex128), combined)
+    turned = np.empty_like(weights)
+    kernels.steady(weights, np.ones((4, 5, 7), np.float32), 1, np.ones(3, np.complex128), turned)
+    kernels.combine(images, turned, *at, combined)
     np.testing.assert_array_equal(images, before)
     np.testing.assert_array_equal(weights, kept)

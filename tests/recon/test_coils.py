@@ -78,7 +78,8 @@ def test_coarse_weights_agree_with_weights_in_every_voxel(shape):
     unit = coils / np.linalg.norm(coils, axis=0)
     second = sum(step(unit, axis, 2) for axis in (1, 2, 3))
     bound = 2 * 4**2 / 8 * second * np.linalg.norm(images, axis=0)
-    difference = np.abs(coarse - fine)
+    # The phase is taken over so many estimates, coarse or fine; what is combined is the magnitude.
+    difference = np.abs(np.abs(coarse) - np.abs(fine))
     assert (difference <= bound + 1e-5).all()
     assert difference.max() > 1e-5  # they are not the same computation
 

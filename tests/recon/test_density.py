@@ -109,12 +109,12 @@ def test_radial_3d_fills_spheres(adapted):
 def test_the_rim_is_not_paid_for_with_noise(adapted):
     """The noise sd of an image is the root sum of squares of the weights, least for equal area.
 
-    A goal of 1 to the very rim puts ten times its volume on the last shell, and costs 65 %.
+    A goal of 1 to the very rim puts 17 times its volume on the last shell: the cost is then 2.3.
     """
     _, cells, volumes, _, found = adapted
     least = np.sqrt(len(cells) * np.sum(volumes**2))
     cost = np.linalg.norm(found.weights.astype(np.float64)) / least
-    assert 1 <= cost <= 1.3
+    assert 1 <= cost <= 1.35
 
 
 def test_a_ball_comes_out_level(adapted):

@@ -34,19 +34,28 @@ def bracket(axis, voxel):
     return [(low, 1 - share), (high, share)]
 
 
-def combine(images, weights, at, reference):
-    """The image (z, y, x) of interpolated unit weights with the reference's phase."""
+def steady(weights, power, half, reference):
+    """Weights turned to the phase of the eigenvector of the weights around each."""
+    out = np.zeros(weights.shape, np.complex128)
+    for place in np.ndindex(weights.shape[:3]):
+        around = tuple(slice(max(0, p - half), p + half + 1) for p in place)
+        w = weights[around].reshape(-1, weights.shape[3]) * np.sqrt(power[around]).reshape(-1, 1)
+        vector = np.linalg.eigh(np.einsum("na,nb->ab", w, w.conj()))[1][:, -1]
+        turn = np.vdot(weights[place], vector) * np.vdot(vector, reference)
+        out[place] = weights[place] * turn / abs(turn)
+    return out
+
+
+def combine(images, weights, at):
+    """The image (z, y, x) of interpolated unit weights."""
     out = np.empty(images.shape[1:], np.complex128)
     for voxel in np.ndindex(out.shape):
         sides = [bracket(axis, v) for axis, v in zip(at, voxel, strict=True)]
-        first = weights[tuple(side[0][0] for side in sides)]
         weight = np.zeros(len(images), np.complex128)
         for corner in np.ndindex(2, 2, 2):
             chosen = [side[c] for side, c in zip(sides, corner, strict=True)]
-            other = weights[tuple(index for index, _ in chosen)]
-            overlap = np.vdot(other, first)
-            weight += np.prod([share for _, share in chosen]) * other * overlap / abs(overlap)
+            share = np.prod([part for _, part in chosen])
+            weight += share * weights[tuple(index for index, _ in chosen)]
         weight /= np.linalg.norm(weight)
-        along = np.vdot(weight, reference)
-        out[voxel] = np.vdot(weight, images[(slice(None), *voxel)]) * np.conj(along) / abs(along)
+        out[voxel] = np.vdot(weight, images[(slice(None), *voxel)])
     return out

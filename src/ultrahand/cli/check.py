@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
         findings += plan.findings
         for series in plan.series:
             findings += frame_times(raw, series)[1]
-        findings += audit_samples(raw)
+        findings += audit_samples(raw, plan)
     except InputError as error:
         refusal = error
         findings.append(Finding.of_error(error))

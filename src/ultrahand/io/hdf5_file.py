@@ -51,13 +51,13 @@ def open_file(path: Path) -> Iterator[h5py.File]:
 
 
 def _cannot_open(text: str) -> InputError:
-    if "lock" in text:
+    if "truncated" in text:
+        found, remedy = "a truncated HDF5 file", "copy or convert it again"
+    elif "unable to lock" in text:
         found, remedy = "a file locked by a writer", "wait until the measurement is finished"
     elif "open for write" in text:
         found = "a file that its writer never closed"
         remedy = "wait until the measurement is finished; after a crash run h5clear -s on a copy"
-    elif "truncated" in text:
-        found, remedy = "a truncated HDF5 file", "copy or convert it again"
     else:
         found, remedy = f"HDF5 that cannot be opened ({text})", "copy or convert it again"
     return InputError("file", found=found, expected="a complete HDF5 file", remedy=remedy)
@@ -175,15 +175,18 @@ def _check_size(name: str, found: h5py.Dataset, creation: h5py.h5p.PropDCID) -> 
 
 
 def names_in(file: h5py.File) -> list[str]:
-    """List the root's names, stopping early: a hostile file may hold a million."""
+    """List the root's names, stopping early: a hostile file may hold a million.
+
+    In the file's own order, since sorting would read all of them first.
+    """
     names: list[str] = []
 
     def take(name: bytes) -> bool | None:
         names.append(name.decode("utf-8", "replace"))
         return True if len(names) >= MAX_ROOT_NAMES else None
 
-    file.id.links.iterate(take)
-    return names
+    file.id.links.iterate(take, order=h5py.h5.ITER_NATIVE)
+    return sorted(names)
 
 
 def follow(file: h5py.File, path: str) -> h5py.Group | None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable
 from typing import Final, final
 
 import numpy as np
 
 from ultrahand.io.file_bytes import read_at, read_into
-from ultrahand.records.arrays import Ints, Structured
+from ultrahand.records.arrays import Structured
 
 REFERENCE: Final = np.dtype([("count", "<u4"), ("address", "<u8"), ("number", "<u4")])
 """A variable-length member as it stands in a row: how many numbers, and where they are."""

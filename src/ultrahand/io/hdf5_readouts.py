@@ -27,15 +27,15 @@ _NUMBERS: Final = (np.dtype("<f4"), np.dtype(">f4"))
 def read_xml(group: h5py.Group, file: Unchanged) -> bytes:
     """Return the header's bytes, whichever string type the writer chose."""
     stored = data_set(group, "xml")
-    kind = h5py.check_string_dtype(stored.dtype)
-    if kind is None or stored.size != 1:
-        raise InputError(
-            "data set xml",
-            found=f"type {stored.dtype}, shape {stored.shape}",
-            expected="one string",
-            remedy="convert the measurement again",
-        )
     with unreadable("xml"):
+        kind = h5py.check_string_dtype(stored.dtype)
+        if kind is None or stored.size != 1:
+            raise InputError(
+                "data set xml",
+                found=f"type {stored.dtype}, shape {stored.shape}",
+                expected="one string",
+                remedy="convert the measurement again",
+            )
         if stored.id.get_create_plist().get_layout() == h5py.h5d.COMPACT:
             value = stored[()] if stored.shape == () else stored[:].ravel()[0]
             return value.encode() if isinstance(value, str) else bytes(value)
@@ -55,8 +55,8 @@ def read_readouts(group: h5py.Group, file: Unchanged) -> tuple[Structured, Hdf5S
         No readouts, or not the compound type of ISMRMRD v1.
     """
     stored = data_set(group, "data")
-    _check_type(stored)
     with unreadable("data"):
+        _check_type(stored)
         row = _row_type(stored)
         tables, traj, data = [], [], []
         with file.open() as bytes_of_file:

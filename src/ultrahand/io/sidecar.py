@@ -18,7 +18,8 @@ def write_sidecar(path: Path, fields: Mapping[str, object]) -> None:
     """
     present = {name: value for name, value in fields.items() if value is not None}
     text = json.dumps(present, indent=2, allow_nan=False, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    # File names may hold bytes that are no text; as \udcXX they are still JSON.
+    path.write_bytes(f"{text}\n".encode("utf-8", "backslashreplace"))
 
 
 def sha256_of(path: Path) -> str:

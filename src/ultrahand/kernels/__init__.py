@@ -11,6 +11,7 @@ from ultrahand.kernels.adaptive import (
     walsh,
 )
 from ultrahand.kernels.squares import add_squares
+from ultrahand.kernels.steady import steady
 from ultrahand.kernels.warm import warm_up
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "combine",
     "dominant_eigenvector",
     "plane_covariances",
+    "steady",
     "threads",
     "walsh",
     "warm_up",

@@ -14,6 +14,7 @@ from ultrahand.kernels.adaptive import (
     walsh,
 )
 from ultrahand.kernels.squares import add_squares
+from ultrahand.kernels.steady import steady
 
 
 def _squares() -> None:
@@ -35,7 +36,12 @@ def _dominant() -> None:
 
 def _combine() -> None:
     at, weights = np.array([0, 1]), np.ones((2, 2, 2, 3), np.complex64)
-    combine(_images(), weights, at, at, at, np.ones(3, np.complex128), _images()[0])
+    combine(_images(), weights, at, at, at, _images()[0])
+
+
+def _steady() -> None:
+    weights, power = np.ones((2, 2, 2, 3), np.complex64), np.ones((2, 2, 2), np.float32)
+    steady(weights, power, 1, np.ones(3, np.complex128), weights.copy())
 
 
 def _images() -> np.ndarray:
@@ -47,6 +53,7 @@ EXAMPLES: dict[str, Callable[[], None]] = {
     "walsh": _walsh,
     "plane_covariances": _planes,
     "dominant_eigenvector": _dominant,
+    "steady": _steady,
     "combine": _combine,
 }
 """One line a kernel: a call with its real types on an array of a few numbers."""

@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ultrahand.recon.cartesian import on_grid
 from ultrahand.recon.conditioning import Watch, blocks
-from ultrahand.recon.sorting import imaging_rows
 from ultrahand.records.findings import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ultrahand.pipelines.plan import ReconPlan
+    from ultrahand.recon.cartesian import CartesianPlan
+    from ultrahand.records.arrays import Complex64, Ints
     from ultrahand.records.raw import RawData
 
 
-def audit_samples(raw: RawData) -> list[Finding]:
+def audit_samples(raw: RawData, plan: ReconPlan) -> list[Finding]:
     """Read all imaging samples and report what they show.
 
     Raises
@@ -24,22 +28,49 @@ def audit_samples(raw: RawData) -> list[Finding]:
         As `reconstruct_volume` would.
     """
     watch = Watch()
-    rows = imaging_rows(raw.readouts)
-    shape = np.stack([raw.readouts[n][rows] for n in ("number_of_samples", "active_channels")], 1)
-    for number in np.unique(shape, axis=0):
-        mine = rows[(shape == number).all(axis=1)]
-        for _ in blocks(
-            raw,
-            mine,
-            slice(None),
-            whitening=None,
-            coils=slice(None),
-            watch=watch,
-            progress=lambda _: None,
-        ):
-            pass
+    volumes = [volume for series in plan.series for volume in series.volumes]
+    for index, encoding in plan.encodings.items():
+        if encoding.cartesian is not None:
+            _look_at_lines(raw, encoding.cartesian, watch)
+        else:
+            mine = np.concatenate([v.rows for v in volumes if v.encoding == index])
+            for rows in _of_one_length(raw, mine):
+                for _ in _blocks(raw, rows, slice(None), watch):
+                    pass
+    for volume in volumes:
+        for rows in volume.slices.values():
+            bad = np.intersect1d(rows, watch.bad)
+            Watch(n_readouts=len(rows), bad=bad.tolist()).refuse_bad(raw)
     watch.check(raw)
     return watch.findings()
+
+
+def _look_at_lines(raw: RawData, plan: CartesianPlan, watch: Watch) -> None:
+    for shape in plan.classes:
+        for _, samples in _blocks(raw, shape.rows, shape.keep, watch):
+            if plan.both_directions:
+                watch.look_at_echo(on_grid(samples, shape, plan.axes[0]), reverse=shape.reverse)
+
+
+def _of_one_length(raw: RawData, rows: Ints) -> list[Ints]:
+    lengths = raw.readouts["number_of_samples"][rows]
+    return [rows[lengths == length] for length in np.unique(lengths)]
+
+
+def _blocks(
+    raw: RawData, rows: Ints, keep: slice, watch: Watch
+) -> Iterator[tuple[slice, Complex64]]:
+    if not rows.size:
+        return iter(())
+    return blocks(
+        raw,
+        rows,
+        keep,
+        whitening=None,
+        coils=slice(None),
+        watch=watch,
+        progress=lambda _: None,
+    )
 
 
 def describe(plan: ReconPlan) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -12,7 +12,12 @@ from ultrahand.units import S_PER_MS, SIEMENS_TICK_S
 
 if TYPE_CHECKING:
     from ultrahand.recon.sorting import Series
+    from ultrahand.records.arrays import Float64
     from ultrahand.records.raw import RawData
+
+
+_PERIODS: Final = (2**32, round(86400 / SIEMENS_TICK_S))
+"""Ticks after which a counter begins again: its own width, and Siemens' day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ def frame_times(raw: RawData, series: Series) -> tuple[FrameTimes | None, list[F
     """Return the times of a series' volumes.
 
     Time stamps are ticks of 2.5 ms in Siemens-converted files and of 1 ms elsewhere; the rule that
-    was used is reported.
+    was used is reported. Counters that begin again (at 2^32; Siemens' at midnight) are continued.
 
     Returns
     -------
@@ -38,22 +43,19 @@ def frame_times(raw: RawData, series: Series) -> tuple[FrameTimes | None, list[F
     """
     siemens = "siemens" in (raw.header.vendor or "").lower()
     tick_s = SIEMENS_TICK_S if siemens else S_PER_MS
-    stamps = [
-        np.sort(raw.readouts["acquisition_time_stamp"][volume.rows]).astype(np.float64) * tick_s
-        for volume in series.volumes
-    ]
+    ticks, findings = _continued(raw, series, periods=_PERIODS[: 2 if siemens else 1])
+    stamps = [np.sort(ticks[volume.rows]) * tick_s for volume in series.volumes]
     starts = np.array([s[0] for s in stamps])
     if len({float(s[0]) for s in stamps} | {float(s[-1]) for s in stamps}) == 1:
-        return None, []
+        return None, findings
     if (np.diff(starts) <= 0).any():
-        return None, [
-            warning(
-                "acquisition_time_stamp",
-                found="frames that do not follow each other in time",
-                expected="rising time stamps",
-                remedy="frame times are left out",
-            )
-        ]
+        note = warning(
+            "acquisition_time_stamp",
+            found="frames that do not follow each other in time",
+            expected="rising time stamps",
+            remedy="frame times are left out",
+        )
+        return None, [*findings, note]
     begin = float(starts[0])
     durations = [float(s[-1] - s[0] + np.median(np.diff(s))) if len(s) > 1 else 0.0 for s in stamps]
     if not any(durations) and len(starts) > 1:
@@ -69,4 +71,26 @@ def frame_times(raw: RawData, series: Series) -> tuple[FrameTimes | None, list[F
         expected="the length of a tick",
         remedy=f"{tick_s * 1e3:g} ms",
     )
-    return times, [rule]
+    return times, [*findings, rule]
+
+
+def _continued(
+    raw: RawData, series: Series, periods: tuple[int, ...]
+) -> tuple[Float64, list[Finding]]:
+    """Return the ticks of every readout of the table, counted on where the counter began again."""
+    rows = np.sort(np.concatenate([volume.rows for volume in series.volumes]))
+    ticks = raw.readouts["acquisition_time_stamp"].astype(np.float64)
+    findings = []
+    for period in periods:
+        falls = np.diff(ticks[rows], prepend=ticks[rows[:1]]) < -period / 2
+        if falls.any():
+            ticks[rows] += period * np.cumsum(falls)
+            findings.append(
+                info(
+                    "acquisition_time_stamp",
+                    found=f"{int(falls.sum())} falls by more than half of {period}",
+                    expected="rising time stamps",
+                    remedy=f"the counter wraps at {period}; it is counted on",
+                )
+            )
+    return ticks, findings

@@ -181,7 +181,7 @@ def fill_grid(
             watch=watch,
             progress=progress,
         ):
-            line = _on_grid(samples, shape, x)
+            line = on_grid(samples, shape, x)
             if plan.both_directions:
                 watch.look_at_echo(line, reverse=shape.reverse)
             if coverage.repeated:
@@ -199,8 +199,23 @@ def fill_grid(
     return grid
 
 
-def _on_grid(samples: Complex64, shape: ReadoutClass, x: Axis) -> Complex64:
-    """Turn reversed readouts round and zero-fill all to the grid, origin at index 0."""
+def on_grid(samples: Complex64, shape: ReadoutClass, x: Axis) -> Complex64:
+    """Turn reversed readouts round and zero-fill all to the grid, origin at index 0.
+
+    Parameters
+    ----------
+    samples
+        Shape ``(readouts, coils, samples)``, all of the class ``shape``.
+    shape
+        Where they lie along the readout.
+    x
+        The axis they lie on.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(readouts, coils, x)``.
+    """
     turned = samples[:, :, ::-1] if shape.reverse else samples
     k = shape.k_first + np.arange(shape.n_kept)
     kept = np.flatnonzero(x.on_grid(k))

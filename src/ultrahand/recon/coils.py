@@ -13,7 +13,9 @@ the Marchenko-Pastur law: 1.5 for 16 coils and 7^3 voxels).
 
 Phase: an eigenvector has none of its own. It is set so that the combined image has the phase of a
 virtual coil, the dominant eigenvector of the covariance over the whole image, which is smooth
-(where that coil is blind, it is not defined, and neither is the phase of the result).
+(where that coil is blind, it is not defined, and neither is the phase of the result). The phase
+between a weight and the virtual coil carries the noise of the weight's block, which would be added to
+the image; so it is taken from the eigenvector over the blocks around, which is `STEADY` blocks wide.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from numpy.typing import NDArray
 from ultrahand.records.arrays import Complex64, Float32, Ints, require
 
 Complex128 = NDArray[np.complex128]
+
+STEADY = 5
+"""Neighbouring estimates along each axis that fix the phase of one."""
 
 
 def root_sum_of_squares(images: Complex64, *, threads: int = 1) -> Float32:
@@ -55,8 +60,8 @@ def adaptive_combine(
 ) -> Complex64:
     """Return the adaptive combination of whitened coil images.
 
-    The weights are estimated on every ``spacing``-th voxel, turned to a common phase within each
-    cell, interpolated linearly and made unit again. As the block average is smooth over its own
+    The weights are estimated on every ``spacing``-th voxel, turned to one phase, interpolated
+    linearly and made unit again. As the block average is smooth over its own
     width, little is lost: the error is the interpolation's, at most ``spacing^2 / 8`` times the
     second differences of the weights along each axis.
 
@@ -94,8 +99,22 @@ def adaptive_combine(
     combined = np.empty(shape, np.complex64)
     with kernels.threads(threads):
         kernels.walsh(images, *at, np.full(3, radius, np.int64), weights)
-        kernels.combine(images, weights, *at, _virtual_coil(images), combined)
+        turned = np.empty_like(weights)
+        power = _block_power(images, at, radius)
+        kernels.steady(weights, power, STEADY // 2, _virtual_coil(images), turned)
+        kernels.combine(images, turned, *at, combined)
     return combined
+
+
+def _block_power(images: Complex64, at: list[Ints], radius: int) -> Float32:
+    """Return the mean signal power of the blocks, shape ``(len(z), len(y), len(x))``."""
+    from scipy import ndimage
+
+    from ultrahand import kernels
+
+    power = np.zeros(images.shape[1:], np.float32)
+    kernels.add_squares(images.reshape(len(images), -1), power.reshape(-1))
+    return ndimage.uniform_filter(power, 2 * radius + 1, mode="nearest")[np.ix_(*at)]
 
 
 def _virtual_coil(images: Complex64) -> Complex128:

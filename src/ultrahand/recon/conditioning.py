@@ -38,8 +38,8 @@ class Watch:
     """Readouts without any signal."""
     coil_seen: Bools | None = None
     """Which coils carried anything but zeros."""
-    echoes: dict[bool, Float64] = field(default_factory=dict)
-    """Energy along forward (False) and reversed (True) readouts, origin first."""
+    echoes: dict[tuple[int, bool], Float64] = field(default_factory=dict)
+    """Energy along the readouts of one length, forward (False) or reversed, origin first."""
 
     def look(self, block: Complex64, rows: Ints) -> Complex64:
         """Note oddities of a block of shape ``(readouts, coils, samples)``; blank bad readouts."""
@@ -49,10 +49,9 @@ class Watch:
             self.bad += [int(row) for row in rows[wrong]]
             block = block.copy()
             block[wrong] = 0
-        if self.coil_seen is None:
-            self.coil_seen = np.zeros(block.shape[1], bool)
-        if not self.coil_seen.all():
-            self.coil_seen |= block.any(axis=(0, 2))
+        coils = block.shape[1]
+        if self.coil_seen is None or self.coil_seen[:coils].sum() < coils:
+            self.coil_seen = _either(self.coil_seen, np.asarray(block.any(axis=(0, 2))))
         silent = np.flatnonzero(sums == 0)
         if silent.size:
             self.zero += int((~block[silent].any(axis=(1, 2))).sum())
@@ -63,19 +62,19 @@ class Watch:
         """Sum the energy of readouts of shape ``(readouts, coils, x)``, origin at index 0."""
         parts = lines.view(np.float32).reshape(-1, lines.shape[-1], 2)
         energy = np.einsum("rxp,rxp->x", parts, parts, dtype=np.float64)
-        self.echoes[reverse] = self.echoes.get(reverse, 0.0) + energy
+        self._add_echo((len(energy), reverse), energy)
+
+    def _add_echo(self, key: tuple[int, bool], energy: Float64) -> None:
+        self.echoes[key] = self.echoes.get(key, 0.0) + energy
 
     def add(self, other: Watch) -> None:
         """Take over what another watch saw."""
         self.n_readouts += other.n_readouts
         self.bad += other.bad
         self.zero += other.zero
-        for reverse, energy in other.echoes.items():
-            self.echoes[reverse] = self.echoes.get(reverse, 0.0) + energy
-        if self.coil_seen is None or other.coil_seen is None:
-            self.coil_seen = other.coil_seen if self.coil_seen is None else self.coil_seen
-        else:
-            self.coil_seen = self.coil_seen | other.coil_seen
+        for key, energy in other.echoes.items():
+            self._add_echo(key, energy)
+        self.coil_seen = _either(self.coil_seen, other.coil_seen)
 
     def refuse_bad(self, raw: RawData) -> None:
         """Refuse a measurement of which too much is not finite.
@@ -113,9 +112,12 @@ class Watch:
 
     def _check_echoes(self) -> None:
         """Refuse forward and reversed readouts whose echoes lie apart: a flag is wrong."""
-        places = [echo_position(energy) for energy in self.echoes.values()]
-        if len(places) == 2 and None not in places:
-            apart = abs(float(places[0] or 0) - float(places[1] or 0))
+        places = {key: echo_position(energy) for key, energy in self.echoes.items()}
+        for (length, reverse), place in places.items():
+            other = places.get((length, True))
+            if reverse or place is None or other is None:
+                continue
+            apart = abs(place - other)
             if apart > MAX_ECHO_SHIFT:
                 raise InputError(
                     "reversed readouts (flag 22)",
@@ -157,6 +159,16 @@ class Watch:
                 )
             )
         return found
+
+
+def _either(one: Bools | None, other: Bools | None) -> Bools | None:
+    """Join which coils were seen; encodings may differ in their number of coils."""
+    if one is None or other is None:
+        return other if one is None else one
+    seen = np.zeros(max(len(one), len(other)), bool)
+    seen[: len(one)] |= one
+    seen[: len(other)] |= other
+    return seen
 
 
 def echo_position(energy: Float64) -> float | None:

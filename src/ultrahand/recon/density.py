@@ -15,9 +15,10 @@ Three things differ from the papers:
 
 * The papers have 1 for :math:`c * \psi`. At the rim of k-space, where part of :math:`\psi` lies
   beyond the samples, 1 is reached only by piling weight onto the outermost samples: in a
-  density-adapted 3D radial scan the last sample of a spoke ends at 14 times its area and carries
-  64 % of the noise variance. Here :math:`c` is the region that was sampled, 1 inside and 0
-  outside, so that the goal is what uniform density over that region gives. Inside, it is 1.
+  density-adapted 3D radial scan (3000 spokes, 24^3) the last sample of a spoke ends at 17 times
+  its volume and noise at 2.3 times the least, against 5 and 1.3 here. Here :math:`c` is the
+  region that was sampled, 1 inside and 0 outside, so that the goal is what uniform density over
+  that region gives. Inside, it is 1.
 * The iteration starts from the number of samples near each, not from 1.
 * Steps of :math:`\log w` carry Nesterov's momentum, which takes a third to half of the steps.
 

@@ -65,7 +65,7 @@ def measure_noise(
             )
         ]
     coils = int(raw.readouts["active_channels"][imaging[0]])
-    samples = _noise_samples(source, rows, coils, _coil_order(raw, source))
+    samples, findings = _noise_samples(source, rows, coils, _coil_order(raw, source))
     if not samples.any():
         return None, [
             warning(
@@ -90,7 +90,7 @@ def measure_noise(
         scale=scale,
         origin=f"{len(rows)} noise readouts, {samples.shape[1]} samples",
     )
-    return noise, [note]
+    return noise, [*findings, note]
 
 
 def whitening_matrix(noise: Noise) -> Complex64:
@@ -125,7 +125,7 @@ def whitening_matrix(noise: Noise) -> Complex64:
 
 def _noise_samples(
     source: RawData, rows: Ints, coils: int, order: Ints | None
-) -> np.ndarray[tuple[int, int], np.dtype[np.complex128]]:
+) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.complex128]], list[Finding]]:
     """Read all noise samples, shape ``(coils, samples)``, in the order of the imaging coils."""
     channels = source.readouts["active_channels"][rows]
     if (channels != coils).any():
@@ -142,16 +142,25 @@ def _noise_samples(
         parts.append(source.source.samples(mine).reshape(coils, -1))
     samples = np.concatenate(parts, axis=1).astype(np.complex128)
     finite = np.isfinite(samples).all(axis=0)
+    findings = []
+    if not finite.any():
+        raise InputError(
+            "noise readouts",
+            found="NaN or infinity in every sample",
+            expected="finite noise",
+            remedy="run with --noise none or repair the file",
+        )
     if not finite.all():
-        samples = samples[:, finite]
-        if not samples.shape[1]:
-            raise InputError(
+        findings.append(
+            warning(
                 "noise readouts",
-                found="NaN or infinity in every sample",
+                found=f"NaN or infinity in {int((~finite).sum())} of {finite.size} samples",
                 expected="finite noise",
-                remedy="run with --noise none or repair the file",
+                remedy="these samples are left out",
             )
-    return samples if order is None else samples[order]
+        )
+    samples = samples[:, finite]
+    return samples if order is None else samples[order], findings
 
 
 def _coil_order(raw: RawData, source: RawData) -> Ints | None:

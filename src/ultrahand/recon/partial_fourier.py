@@ -16,6 +16,7 @@ the noise Gaussian of mean zero, and is a projection.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ from ultrahand.recon.fourier import (
     kspace_to_image_in_place,
     to_fft_order,
 )
-from ultrahand.records.arrays import Bools, Complex, Complex64, freeze, require
+from ultrahand.records.arrays import Bools, Complex64, Real, freeze, require
 
 Axes = tuple[int, ...]
 
@@ -138,22 +139,26 @@ def _fill(
     known = _mask(runs, partial, [slice(r.first, r.stop) for r in runs])
     support = _mask(runs, partial, [r.support for r in runs])
     rotation = _smooth_phase(data, runs, partial, workers)
-    kspace, before, change, step = data.copy(), np.zeros_like(data), 0.0, 0
+    back = rotation.conj()
+    kspace, before, change, step = data.copy(), np.zeros_like(data.real), 0.0, 0
     while step < max_iterations:
         step += 1
         image = kspace_to_image_in_place(kspace, partial, workers=workers)
-        image = rotation * (rotation.conj() * image).real
-        norm = _energy(image)
-        change = np.sqrt(_energy(image - before) / norm) if norm > 0 else 0.0
-        before = image
-        kspace = image_to_kspace_in_place(image.copy(), partial, workers=workers)
+        image *= back
+        along = image.real.copy()
+        norm = _energy(along)
+        change = math.sqrt(_energy(along - before) / norm) if norm > 0 else 0.0
+        before = along
+        image.imag = 0
+        image *= rotation
+        kspace = image_to_kspace_in_place(image, partial, workers=workers)
         kspace *= support
         np.copyto(kspace, data, where=known)
         if change < tolerance:
             break
     if complete:
         image_to_kspace_in_place(kspace, complete, workers=workers)
-    return from_fft_order(kspace, every), step, float(change)
+    return from_fft_order(kspace, every), step, change
 
 
 def _smooth_phase(data: Complex64, runs: list[_Run], partial: Axes, workers: int) -> Complex64:
@@ -203,7 +208,6 @@ def _along(axis: int, size: int) -> list[int]:
     return [size if a == axis else 1 for a in range(3)]
 
 
-def _energy(image: Complex) -> float:
+def _energy(image: Real) -> float:
     """Sum of squares in float64; numpy's own norm uses threaded BLAS, whose bits vary."""
-    squares = np.square(image.real, dtype=np.float64) + np.square(image.imag, dtype=np.float64)
-    return float(squares.sum())
+    return float(np.square(image, dtype=np.float64).sum())

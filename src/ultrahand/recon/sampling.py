@@ -47,7 +47,7 @@ def from_file(raw: RawData, rows: Ints) -> list[Shots]:
     Raises
     ------
     InputError
-        Readouts without trajectory, or of dimensions other than 2 and 3.
+        Readouts without trajectory, of dimensions other than 2 and 3, or not finite.
     """
     table = raw.readouts
     dims = table["trajectory_dimensions"][rows]
@@ -63,8 +63,20 @@ def from_file(raw: RawData, rows: Ints) -> list[Shots]:
     shots = []
     for mine, keep in _lengths(table, rows):
         k = raw.source.trajectory(mine)[:, keep]
+        _check_finite(table, mine, k)
         shots.append(Shots(mine, keep, np.ascontiguousarray(k), np.arange(len(mine))))
     return shots
+
+
+def _check_finite(table: Structured, rows: Ints, k: Float32) -> None:
+    wrong = ~np.isfinite(k).all(axis=(1, 2))
+    if wrong.any():
+        raise InputError(
+            f"{name_readout(table, int(rows[np.argmax(wrong)]))}, trajectory",
+            found=f"NaN or infinity (in {int(wrong.sum())} of {len(rows)} readouts)",
+            expected="finite positions",
+            remedy="convert the measurement again, or give the trajectory with --trajectory FILE",
+        )
 
 
 def from_array(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+
 from ultrahand.errors import InputError, one_line
 
 
