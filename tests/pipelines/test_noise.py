@@ -132,6 +132,10 @@ def test_predicted_noise_is_that_of_repeated_measurements(kind, combine, rng):
         measured = images.std(axis=0, ddof=1)
         predicted = made[0][name].standard_error
         strong = truth >= 5
+        if combine is Combine.WALSH:
+            # Weights are known as the block's sensitivities; streaks of radial sampling, weak beside
+            # the object, have others, and the weights' own noise then counts.
+            strong &= truth >= 0.05 * truth.max()
         assert strong.mean() > 0.3
         ratio = (predicted / measured)[strong]
         scatter = 1 / np.sqrt(2 * REALISATIONS)

@@ -155,7 +155,8 @@ def _cartesian(
 
 def _beside(slabs: list[Complex64 | Float32]) -> Complex64 | Float32:
     """Join slabs of the read axis."""
-    joined: Complex64 | Float32 = np.concatenate(slabs, axis=2, dtype=slabs[0].dtype)
+    joined = np.empty((*slabs[0].shape[:2], sum(s.shape[2] for s in slabs)), slabs[0].dtype)
+    np.concatenate(slabs, axis=2, out=joined)
     return joined
 
 
@@ -264,6 +265,12 @@ def _note(plan: ReconPlan, first: _Combined, *, known: bool) -> str:
             f"non-central chi distribution of {first.channels} channel(s) at the signal of the "
             f"voxel, valid from SNR 5, and one noise unit from SNR "
             f"{first_order_limit(first.channels):.0f} on"
+            + (
+                "; adaptive weights are taken as given, which holds where the signal has the "
+                "sensitivities of its neighbourhood (not for artefacts)"
+                if plan.combine is Combine.WALSH
+                else ""
+            )
         )
     if plan.noise is not None:
         return "none: the noise of a POCS reconstruction is not known in closed form"

@@ -14,8 +14,8 @@ the Marchenko-Pastur law: 1.5 for 16 coils and 7^3 voxels).
 Phase: an eigenvector has none of its own. It is set so that the combined image has the phase of a
 virtual coil, the dominant eigenvector of the covariance over the whole image, which is smooth
 (where that coil is blind, it is not defined, and neither is the phase of the result). The phase
-between a weight and the virtual coil carries the noise of the weight's block, which would be added to
-the image; so it is taken from the eigenvector over the blocks around, which is `STEADY` blocks wide.
+between a weight and the virtual coil carries the noise of the weight's block, which would be added
+to the image; so it is taken from the eigenvector over the `STEADY` blocks around along each axis.
 """
 
 from __future__ import annotations

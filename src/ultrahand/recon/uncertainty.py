@@ -22,6 +22,7 @@ First order: :math:`sd(m) = \sigma` and :math:`sd(phase) = \sigma / m`. The next
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from scipy import interpolate, special
@@ -112,11 +113,17 @@ def phase_sd(magnitude: Real, noise_sd: float | Real) -> Float32:
 def _sd_over_sigma(t: Float64, n: int) -> Float64:
     """Interpolate a table of the exact law near the noise; far from it use two terms."""
     end = 4 * first_order_limit(n)
-    known = np.linspace(0, end, TABLE_POINTS)
-    near = interpolate.CubicSpline(known, _exact_sd(known, n))(np.minimum(t, end))
+    near = _table(n)(np.minimum(t, end))
     with np.errstate(divide="ignore"):
         far = np.sqrt(np.maximum(1 - (2 * n - 1) / (2 * t**2), 0))
     return np.where(t < end, near, far)
+
+
+@lru_cache(maxsize=8)
+def _table(n: int) -> interpolate.CubicSpline:
+    """Return the spline for one number of coils: it costs more than a small image."""
+    known = np.linspace(0, 4 * first_order_limit(n), TABLE_POINTS)
+    return interpolate.CubicSpline(known, _exact_sd(known, n))
 
 
 def _exact_sd(t: Float64, n: int) -> Float64:
