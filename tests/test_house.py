@@ -21,9 +21,7 @@ def test_importing_the_package_loads_nothing_heavy():
     assert loaded_by("import ultrahand") == []
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["recon", "-h"], ["check", "-h"]]
-)
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["recon", "-h"], ["check", "-h"]])
 def test_help_loads_nothing_heavy(arguments):
     code = (
         "from ultrahand.cli.main import build_parser\n"

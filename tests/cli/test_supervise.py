@@ -1,8 +1,6 @@
 """How a command ends when it dies: killed, crashed, interrupted."""
 
 import ctypes
-import errno
-import faulthandler
 import os
 import signal
 import subprocess
@@ -11,8 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import ultrahand
-from damage import cartesian, write
 
 from ultrahand.cli import bounds
 from ultrahand.cli.bounds import bounded
@@ -146,25 +142,21 @@ def test_a_file_that_asks_for_gigabytes_is_refused(tmp_path):
 
 # A small program that begins an output and then waits, in the command's own frame.
 WAITING = """
-import sys, time
+import argparse, importlib, time
 from pathlib import Path
 from ultrahand.cli.supervise import supervised
-from ultrahand.cli import main as module
 from ultrahand.io.outputs import OutputSet
 
-class Options:
-    raw, verbose, quiet, log = "scan.h5", 0, False, None
-    @staticmethod
-    def run(options):
-        with OutputSet(force=False, inputs=[]) as outputs:
-            outputs.claim(Path("out.nii.gz")).write_bytes(b"half")
-            print("begun", flush=True)
-            time.sleep(60)
-            {after}
-        return 0
+def begin(options):
+    with OutputSet(force=False, inputs=[]) as outputs:
+        outputs.claim(Path("out.nii.gz")).write_bytes(b"half")
+        print("begun", flush=True)
+        time.sleep(60)
 
-work = lambda: module.run(Options)
-raise SystemExit(supervised(work, folder=Path("."), name="scan.h5", verbose=False))
+run = importlib.import_module("ultrahand.cli.main").run
+options = argparse.Namespace(run=begin, raw="scan.h5", verbose=0, quiet=False, log=None)
+folder = Path(".")
+raise SystemExit(supervised(lambda: run(options), folder=folder, name="scan.h5", verbose=False))
 """
 
 
@@ -173,9 +165,9 @@ def waiting(tmp_path):
     """Start a command that has begun an output, in a session of its own."""
     started = []
 
-    def start(after="pass"):
+    def start():
         process = subprocess.Popen(
-            [sys.executable, "-c", WAITING.replace("{after}", after)],
+            [sys.executable, "-c", WAITING],
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -245,6 +237,3 @@ def test_an_ignored_hangup_stays_ignored(waiting):
     process.send_signal(signal.SIGHUP)
     time.sleep(0.3)
     assert process.poll() is None
-
-
-# --- no 40 of the list: bytes that crash HDF5 ------------------------------------------------------

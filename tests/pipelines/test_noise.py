@@ -133,8 +133,8 @@ def test_predicted_noise_is_that_of_repeated_measurements(kind, combine, rng):
         predicted = made[0][name].standard_error
         strong = truth >= 5
         if combine is Combine.WALSH:
-            # Weights are known as the block's sensitivities; streaks of radial sampling, weak beside
-            # the object, have others, and the weights' own noise then counts.
+            # Weights are the block's sensitivities; streaks of radial sampling, weak beside the
+            # object, have others, and the weights' own noise then counts.
             strong &= truth >= 0.05 * truth.max()
         assert strong.mean() > 0.3
         ratio = (predicted / measured)[strong]

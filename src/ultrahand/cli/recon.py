@@ -57,13 +57,13 @@ def run(options: argparse.Namespace) -> int:
             early.claim(stem.with_name(name))
     opened = opening.plan(opening.read(options), options)
     with ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(1))
+        pool = stack.enter_context(ThreadPoolExecutor(4))  # hashing and gzip release the GIL
         inputs = opened.inputs
         outputs = stack.enter_context(OutputSet(force=options.force, inputs=inputs.values()))
         digests = {role: pool.submit(sha256_of, path) for role, path in inputs.items()}
         workspace = Workspace(progress=stack.enter_context(_bar(opened, show=not options.quiet)))
         made = [
-            _write_images(opened, series, stem, suffix, outputs, workspace)
+            _write_images(opened, series, stem, suffix, outputs, workspace, pool)
             for series in opened.plan.series
         ]
         workspace.watch.check(opened.raw)
@@ -92,6 +92,7 @@ def _write_images(
     suffix: str,
     outputs: OutputSet,
     workspace: Workspace,
+    pool: ThreadPoolExecutor,
 ) -> _Written:
     """Reconstruct one series volume by volume and write each part as it comes."""
     times, findings = frame_times(opened.raw, series)
@@ -101,7 +102,8 @@ def _write_images(
         for volume in series.volumes:
             made = reconstruct_volume(opened.raw, opened.plan, series, volume, workspace)
             images = _by_ending(made)
-            for ending, values, image in _arrays(images):
+            arrays = list(_arrays(images))
+            for ending, _, image in arrays:
                 if ending not in writers:
                     place = outputs.claim(stem.with_name(name + ending + suffix))
                     writer = NiftiWriter(
@@ -112,7 +114,9 @@ def _write_images(
                         frame_step_s=_step(times),
                     )
                     writers[ending] = stack.enter_context(writer)
-                writers[ending].append(values)
+            jobs = [pool.submit(writers[ending].append, values) for ending, values, _ in arrays]
+            for job in jobs:
+                job.result()
     sidecars = {ending: outputs.claim(stem.with_name(f"{name}{ending}.json")) for ending in images}
     return _Written(series, images, made.steps, times, sidecars, tuple(findings))
 

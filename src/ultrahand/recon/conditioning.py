@@ -20,6 +20,9 @@ BLOCK_BYTES: Final = 32 * 2**20
 MAX_BAD_FRACTION: Final = 0.05
 """More readouts with NaN or infinity than this and the measurement is refused."""
 
+MAX_SUM: Final = 1e17
+"""Sums of readouts from here on count as infinite: their squares overflow single precision."""
+
 MAX_ECHO_SHIFT: Final = 1.5
 """Samples between the echoes of both directions; conventions differ by one, real delays by less."""
 _ECHO_HALF_WIDTH: Final = 2
@@ -43,8 +46,9 @@ class Watch:
 
     def look(self, block: Complex64, rows: Ints) -> Complex64:
         """Note oddities of a block of shape ``(readouts, coils, samples)``; blank bad readouts."""
-        sums = block.sum(axis=(1, 2))
-        wrong = ~np.isfinite(sums)
+        with np.errstate(all="ignore"):
+            sums = block.sum(axis=(1, 2))
+            wrong = ~(np.abs(sums) < MAX_SUM)
         if wrong.any():
             self.bad += [int(row) for row in rows[wrong]]
             block = block.copy()
@@ -134,7 +138,7 @@ class Watch:
                 warning(
                     "samples",
                     found=f"NaN or infinity in {len(self.bad)} of {self.n_readouts} readouts",
-                    expected="finite numbers",
+                    expected=f"finite numbers below {MAX_SUM:g}",
                     remedy="these readouts are left out",
                 )
             )

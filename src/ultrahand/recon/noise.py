@@ -25,6 +25,10 @@ SAMPLES_PER_COIL = 10
 """Fewer noise samples than this per coil give a covariance that is itself mostly noise."""
 
 
+MAX_WHITENING = 1e15
+"""Weaker noise than its inverse is none: signals would overflow single precision."""
+
+
 def measure_noise(
     raw: RawData, imaging: Ints, source: RawData
 ) -> tuple[Noise | None, list[Finding]]:
@@ -120,6 +124,13 @@ def whitening_matrix(noise: Noise) -> Complex64:
     inverse = scipy.linalg.solve_triangular(lower, np.eye(len(alive)), lower=True) / sd
     whitening = np.zeros_like(covariance)
     whitening[np.ix_(alive, alive)] = np.sqrt(2.0) * inverse
+    if not np.abs(whitening).max(initial=0) < MAX_WHITENING:
+        raise InputError(
+            "noise covariance",
+            found=f"a standard deviation of {sd.min():.1e}",
+            expected=f"more than {1 / MAX_WHITENING:.0e}",
+            remedy="the noise scan cannot be right; run with --noise none",
+        )
     return whitening.astype(np.complex64)
 
 
