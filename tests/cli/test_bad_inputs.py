@@ -7,12 +7,6 @@ from bad_inputs import CASES, HOSTILE_CASES, HOSTILE_NAMES, OK
 from commands import snapshot, ultrahand
 
 
-@pytest.fixture(scope="session", autouse=True)
-def compiled(tmp_path_factory):
-    """Kernels are compiled once, as after installation."""
-    assert ultrahand("warmup", folder=tmp_path_factory.mktemp("warmup"), wait_s=240).code == 0
-
-
 @pytest.fixture
 def run(tmp_path):
     """Build a case and run check and recon on it, in limits, without touching what was given."""

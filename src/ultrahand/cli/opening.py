@@ -7,22 +7,17 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ultrahand.cli.bounds import bounded
 from ultrahand.errors import UsageError
 from ultrahand.io.read_raw import Conjugate, read_raw
 from ultrahand.io.trajectory_file import read_trajectory, split_name
-from ultrahand.pipelines import (
-    Combine,
-    Method,
-    PartialFourier,
-    Parts,
-    ReconOptions,
-    ReconPlan,
-    plan_reconstruction,
-)
 from ultrahand.recon.k_units import KUnit
 from ultrahand.records import Finding, Level, RawData
+
+if TYPE_CHECKING:
+    from ultrahand.pipelines import ReconPlan
 
 log = logging.getLogger("ultrahand")
 
@@ -50,17 +45,35 @@ def read(options: argparse.Namespace) -> RawData:
         return read_raw(options.raw, group=options.group, conjugate=Conjugate(options.conjugate))
 
 
-def plan(raw: RawData, options: argparse.Namespace) -> Opened:
-    """Plan its reconstruction."""
+def inputs_of(options: argparse.Namespace) -> dict[str, Path]:
+    """Return the files a command reads, by their role."""
     inputs = {"raw": Path(options.raw)}
-    noise = None
     if options.noise not in ("auto", "none"):
         inputs["noise"] = Path(options.noise)
+    if options.trajectory:
+        inputs["trajectory"] = split_name(options.trajectory)[0]
+    return inputs
+
+
+def plan(raw: RawData, options: argparse.Namespace) -> Opened:
+    """Plan its reconstruction; the science is imported here, not before a file was read."""
+    from ultrahand.pipelines import (
+        Combine,
+        Method,
+        PartialFourier,
+        Parts,
+        ReconOptions,
+        plan_reconstruction,
+    )
+
+    inputs = inputs_of(options)
+    noise = None
+    if "noise" in inputs:
         with bounded(inputs["noise"]):
             noise = read_raw(options.noise, conjugate=Conjugate(options.conjugate))
     trajectory, unit = None, options.trajectory_unit
     if options.trajectory:
-        inputs["trajectory"], inside = split_name(options.trajectory)
+        inside = split_name(options.trajectory)[1]
         most = _TRAJECTORY_SLACK * 3 * int(raw.readouts["number_of_samples"].sum())
         with bounded(inputs["trajectory"]):
             trajectory, declared = read_trajectory(inputs["trajectory"], inside, most=most)

@@ -22,13 +22,12 @@ from ultrahand.errors import UsageError
 from ultrahand.io.nifti import NiftiWriter
 from ultrahand.io.outputs import OutputSet
 from ultrahand.io.sidecar import sha256_of, write_sidecar
-from ultrahand.pipelines import VolumeImages, Workspace, reconstruct_volume
-from ultrahand.pipelines.sidecar import sidecar_fields
-from ultrahand.pipelines.timing import FrameTimes, frame_times
-from ultrahand.recon.sorting import Series
 from ultrahand.records import Finding, Image, Provenance
 
 if TYPE_CHECKING:
+    from ultrahand.pipelines import VolumeImages, Workspace
+    from ultrahand.pipelines.timing import FrameTimes
+    from ultrahand.recon.sorting import Series
     from ultrahand.records.arrays import Float32
 
 SUFFIXES = (".nii.gz", ".nii")
@@ -55,12 +54,19 @@ def run(options: argparse.Namespace) -> int:
         # Refuse what cannot be written before hours of work.
         for name in (f"{stem.name}{suffix}", f"{stem.name}_stderr{suffix}", f"{stem.name}.json"):
             early.claim(stem.with_name(name))
-    opened = opening.plan(opening.read(options), options)
+    raw = opening.read(options)
     with ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(4))  # hashing and gzip release the GIL
-        inputs = opened.inputs
+        pool = ThreadPoolExecutor(4)  # hashing and gzip release the GIL
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        inputs = opening.inputs_of(options)
         outputs = stack.enter_context(OutputSet(force=options.force, inputs=inputs.values()))
+        # Hashing takes as long as reading: it begins while the science is still imported.
         digests = {role: pool.submit(sha256_of, path) for role, path in inputs.items()}
+        if raw.readouts["active_channels"].max() > 1:
+            pool.submit(_load_kernels)
+        opened = opening.plan(raw, options)
+        from ultrahand.pipelines import Workspace
+
         workspace = Workspace(progress=stack.enter_context(_bar(opened, show=not options.quiet)))
         made = [
             _write_images(opened, series, stem, suffix, outputs, workspace, pool)
@@ -75,6 +81,13 @@ def run(options: argparse.Namespace) -> int:
         paths = outputs.commit()
     _report(opened, [*opened.findings, *seen], paths, as_json=options.json)
     return 0
+
+
+def _load_kernels() -> None:
+    """Load the compiled kernels while the file is read; it takes half a second."""
+    from ultrahand import kernels
+
+    kernels.add_squares(np.ones((1, 1), np.complex64), np.zeros(1, np.float32))
 
 
 def split_suffix(path: Path) -> tuple[Path, str]:
@@ -95,6 +108,9 @@ def _write_images(
     pool: ThreadPoolExecutor,
 ) -> _Written:
     """Reconstruct one series volume by volume and write each part as it comes."""
+    from ultrahand.pipelines import reconstruct_volume
+    from ultrahand.pipelines.timing import frame_times
+
     times, findings = frame_times(opened.raw, series)
     name = stem.name + _entities(series)
     writers: dict[str, NiftiWriter] = {}
@@ -128,6 +144,8 @@ def _write_sidecars(
     digests: Mapping[str, Future[str]],
     options: argparse.Namespace,
 ) -> None:
+    from ultrahand.pipelines.sidecar import sidecar_fields
+
     provenance = Provenance(
         inputs={role: digest.result() for role, digest in digests.items()},
         options=_resolved(opened, options),

@@ -381,7 +381,7 @@ def _whole(node: Node, name: str, findings: list[Finding]) -> int:
     if value != whole or not child.text.lstrip("+-").isdigit():
         findings.append(
             warning(
-                child.path,
+                f"xml {child.path}",
                 found=child.text[:20],
                 expected="a whole number",
                 remedy=f"{whole} is used",
