@@ -127,7 +127,7 @@ def _write_images(
                         compress=suffix.endswith(".gz"),
                         geometry=image.geometry,
                         n_frames=len(series.volumes),
-                        frame_step_s=_step(times),
+                        frame_step_s=_step(times) if series.frame_axis in ("rep", "phase") else 0.0,
                     )
                     writers[ending] = stack.enter_context(writer)
             jobs = [pool.submit(writers[ending].append, values) for ending, values, _ in arrays]

@@ -19,6 +19,11 @@ TOLERANCE: Final = 0.02
 """Relative difference at which a frequency still belongs to a nucleus; neighbours in the table
 lie at least 3.4 % apart (15N and 35Cl)."""
 
+NOMINAL_T: Final = ((3.0, 2.89362),)
+"""Nominal and true field of magnets whose headers give either (protons at 123.2 MHz)."""
+CLOSE: Final = 5e-3
+"""Relative difference of a frequency that is meant: shims, shifts and printed digits."""
+
 _XI_PERCENT: Final = {
     "1H": 100.000000,
     "2H": 15.350609,
@@ -65,22 +70,38 @@ def frequency_hz(nucleus: str, field_t: float) -> float:
 def nucleus_of(frequency_hz: float, field_t: float) -> str | None:
     """Tell which nucleus resonates at a frequency.
 
+    Some 3 T magnets have 2.89 T, and headers give the nominal field: what fits the true one
+    closely counts too, and where the two readings differ nothing is told.
+
     Parameters
     ----------
     frequency_hz
         Resonance frequency in hertz.
     field_t
-        Static field in tesla.
+        Static field in tesla, true or nominal.
 
     Returns
     -------
     str or None
-        The nucleus whose frequency is nearest, None where none lies within `TOLERANCE`.
+        The nucleus whose frequency is nearest; None where none lies within `TOLERANCE`, or where
+        a nominal field leaves two.
     """
     if not (frequency_hz > 0 and field_t > 0):
         return None
+    stated, off = _nearest(frequency_hz, field_t)
+    found = stated if off <= TOLERANCE else None
+    if off > CLOSE:
+        for nominal, true in NOMINAL_T:
+            other, distance = _nearest(frequency_hz, true)
+            if abs(field_t - nominal) < 0.05 and distance <= CLOSE and other != found:
+                return None if found else other
+    return found
+
+
+def _nearest(frequency_hz: float, field_t: float) -> tuple[str, float]:
+    """Return the nucleus of the nearest frequency and its relative distance."""
     deviation = {
         name: abs(frequency_hz / (gamma * field_t) - 1.0) for name, gamma in GAMMA_HZ_PER_T.items()
     }
     nearest = min(deviation, key=deviation.__getitem__)
-    return nearest if deviation[nearest] <= TOLERANCE else None
+    return nearest, deviation[nearest]

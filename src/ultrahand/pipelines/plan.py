@@ -163,8 +163,8 @@ def _plan_encoding(
         three_d = len(np.unique(raw.readouts["kspace_encode_step_2"][rows])) > 1
         findings += _check_depth(raw, index, three_d=three_d)
         cartesian, more = plan_cartesian(raw, rows, index, three_d=three_d)
-        first = next(iter(volumes[0].slices.values()))
-        more += missing_lines(cartesian, first, raw.header.encodings[index].acceleration)
+        parts = [(_name(v, number), rows) for v in volumes for number, rows in v.slices.items()]
+        more += missing_lines(cartesian, parts, raw.header.encodings[index].acceleration)
         more += _repeated_lines(raw, cartesian, volumes)
     else:
         non_cartesian, more = plan_non_cartesian(
@@ -187,6 +187,16 @@ def _plan_encoding(
         thickness = slice_thickness_m(raw.header.encodings[index])
         stack, more = stack_of(list(planes.values()), thickness)
         findings += more
+    findings += _missing_slices(volumes, slices)
+    if raw.header.encodings[index].trajectory == "epi" and method is Method.FFT:
+        findings.append(
+            warning(
+                "EPI",
+                found="trajectory epi",
+                expected="Nyquist ghost correction and regridded ramps",
+                remedy="neither is done: expect ghosts and blurring along read",
+            )
+        )
     if not all(plane.known for plane in planes.values()):
         findings.append(
             warning(
@@ -209,6 +219,26 @@ def _plan_encoding(
     return plan, findings
 
 
+def _name(volume: Volume, number: int) -> str:
+    """Name a slice of a volume by its counters."""
+    return ", ".join(f"{k} {v}" for k, v in {**volume.counters, "slice": number}.items())
+
+
+def _missing_slices(volumes: list[Volume], slices: list[int]) -> list[Finding]:
+    """Report volumes that lack slices which others have."""
+    gaps = [_name(v, s) for v in volumes for s in slices if s not in v.slices]
+    if not gaps:
+        return []
+    return [
+        warning(
+            "missing slices",
+            found=f"{len(gaps)}, the first at {gaps[0]}",
+            expected="every slice in every volume",
+            remedy="their voxels are NaN; was the measurement stopped?",
+        )
+    ]
+
+
 def _choose(
     raw: RawData, rows: Ints, index: int, options: ReconOptions, external: bool
 ) -> tuple[Method, str]:
@@ -219,7 +249,8 @@ def _choose(
         if external:
             raise UsageError("--method fft does not use --trajectory; leave one of them out")
         return Method.FFT, "asked for"
-    if external:
+    several = len(raw.header.encodings) > 1
+    if external and not (several and stated in CARTESIAN):
         return Method.GRIDDING, "an external trajectory is given"
     if options.method is Method.GRIDDING:
         if not has_k:

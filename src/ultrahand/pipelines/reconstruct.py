@@ -215,10 +215,10 @@ def _assemble(plan: ReconPlan, series: Series, slices: list[_Combined | None]) -
     geometry = plan.geometry(series)
     first = next(s for s in slices if s is not None)
     shape = (1, *geometry.shape[1:]) if len(slices) > 1 else geometry.shape
-    empty = np.zeros(shape, first.values.dtype)
+    empty = np.full(shape, np.nan, first.values.dtype)  # nothing was measured there
     values = np.concatenate([s.values if s is not None else empty for s in slices])
     known = all(s.sigma is not None for s in slices if s is not None)
-    sigma = np.array([s.sigma if s is not None and s.sigma else 0.0 for s in slices], np.float32)
+    sigma = np.array([s.sigma if s is not None and known else np.nan for s in slices], np.float32)
     sigma_map = np.broadcast_to(sigma.reshape(-1, 1, 1), values.shape) if known else None
     steps = (_whitening_step(plan), *first.steps, _combination_step(plan, first, values))
     note = _note(plan, first, known=known)

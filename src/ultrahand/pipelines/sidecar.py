@@ -39,7 +39,7 @@ def sidecar_fields(
     encoding = plan.encodings[series.volumes[0].encoding]
     geometry = image.geometry
     frequency = header.frequency_hz
-    many = len(series.volumes) > 1
+    many = series.frame_axis in ("rep", "phase")
     plausible = frequency is not None and plan.nucleus is not None
     return {
         "Manufacturer": header.vendor,

@@ -76,6 +76,16 @@ def plan_cartesian(
         placed.append(table)
     if not three_d:
         placed.append(np.zeros(len(raw.readouts), np.int64))
+    short = min(shape.n_kept for shape in classes)
+    if short < axes[0].n_encoded:
+        findings.append(
+            info(
+                "partial echo",
+                found=f"{short} of {axes[0].n_encoded} samples",
+                expected="all",
+                remedy="the rest is zero, or filled with --partial-fourier pocs",
+            )
+        )
     if not kept.all():
         dropped = rows[~kept]
         classes = [_without(c, dropped) for c in classes]
@@ -91,35 +101,63 @@ def plan_cartesian(
     return plan, findings
 
 
-def missing_lines(plan: CartesianPlan, rows: Ints, asked: tuple[int, int] | None) -> list[Finding]:
-    """Report lines of the encoded matrix that no readout filled."""
-    filled = np.fft.fftshift(plan.counts(rows) > 0)
+def missing_lines(
+    plan: CartesianPlan, parts: list[tuple[str, Ints]], asked: tuple[int, int] | None
+) -> list[Finding]:
+    """Report lines of the encoded matrix that no readout filled.
+
+    Parameters
+    ----------
+    plan
+        Where readouts go.
+    parts
+        Name and rows of every volume (3D) or slice (2D).
+    asked
+        Acceleration that the header declares.
+    """
     total = 1
     for axis in plan.axes[1:]:
         total *= min(axis.n_encoded, axis.n_grid)
-    count = int(filled.sum())
-    if count >= total:
-        return []
-    shape = _block_of(filled)
-    if shape is not None and all(2 * n > size for n, size in zip(shape, filled.shape, strict=True)):
-        return [
+    filled = {name: np.fft.fftshift(plan.counts(rows) > 0) for name, rows in parts}
+    counts = {name: int(lines.sum()) for name, lines in filled.items()}
+    fewest, most = min(counts, key=counts.__getitem__), max(counts.values())
+    findings = []
+    if counts[fewest] < most:
+        short = sum(count < most for count in counts.values())
+        findings.append(
+            warning(
+                "incomplete volumes",
+                found=f"{short} of {len(parts)} have fewer lines than the others; fewest in "
+                f"{fewest}: {counts[fewest]} of {most}",
+                expected="as many lines in each",
+                remedy="what is missing is zero; was the measurement stopped?",
+            )
+        )
+    if most >= total:
+        return findings
+    best = filled[max(counts, key=counts.__getitem__)]
+    shape = _block_of(best)
+    if shape is not None and all(2 * n > size for n, size in zip(shape, best.shape, strict=True)):
+        findings.append(
             info(
                 "partial Fourier",
-                found=f"{shape[1]} of {filled.shape[1]} lines, {shape[0]} of {filled.shape[0]} "
+                found=f"{shape[1]} of {best.shape[1]} lines, {shape[0]} of {best.shape[0]} "
                 "partitions, in one block about the centre",
                 expected="all",
                 remedy="the rest is zero, or filled with --partial-fourier pocs",
             )
-        ]
+        )
+        return findings
     declared = f", acceleration {asked[0]} x {asked[1]} declared" if asked else ""
-    return [
+    findings.append(
         warning(
             "missing lines",
-            found=f"{count} of {total} lines of the encoded matrix{declared}",
+            found=f"{most} of {total} lines of the encoded matrix{declared}",
             expected="all lines, or partial Fourier",
             remedy="the others are zero: the image is undersampled and aliases",
         )
-    ]
+    )
+    return findings
 
 
 def _block_of(filled: Bools) -> tuple[int, int] | None:

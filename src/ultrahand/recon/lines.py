@@ -207,3 +207,22 @@ def _sample_center(
             remedy="convert the measurement again",
         )
     return center - pre
+
+
+def kept_samples(table: Structured, rows: Ints) -> list[tuple[Ints, slice]]:
+    """Group rows by their length and discards; give what is kept of each."""
+    names = ("number_of_samples", "discard_pre", "discard_post")
+    key = np.stack([table[name][rows] for name in names], axis=1)
+    shapes, member = np.unique(key, axis=0, return_inverse=True)
+    groups = []
+    for number, (samples, pre, post) in enumerate(shapes):
+        mine = rows[member.reshape(-1) == number]
+        if samples - pre - post <= 0:
+            raise InputError(
+                f"{name_readout(table, int(mine[0]))}, discard_pre and discard_post",
+                found=f"{pre + post} of {samples} samples discarded",
+                expected="at least one sample left",
+                remedy="convert the measurement again",
+            )
+        groups.append((mine, slice(int(pre), int(samples - post))))
+    return groups

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.linalg
 
 from ultrahand.errors import InputError
+from ultrahand.recon.lines import kept_samples
 from ultrahand.records.findings import Finding, info, warning
 from ultrahand.records.noise import Noise
 from ultrahand.records.readouts import Kind, kinds_of, name_readout
@@ -148,9 +149,8 @@ def _noise_samples(
             remedy="use the noise scan of the same coils, or run with --noise none",
         )
     parts = []
-    for length in np.unique(source.readouts["number_of_samples"][rows]):
-        mine = rows[source.readouts["number_of_samples"][rows] == length]
-        parts.append(source.source.samples(mine).reshape(coils, -1))
+    for mine, keep in kept_samples(source.readouts, rows):
+        parts.append(source.source.samples(mine)[:, :, keep].reshape(coils, -1))
     samples = np.concatenate(parts, axis=1).astype(np.complex128)
     finite = np.isfinite(samples).all(axis=0)
     findings = []

@@ -49,13 +49,13 @@ class NonCartesianPlan:
             if not mine.size:
                 continue
             k = shots.k[shot].astype(np.float64) * self.k_per_m
+            if self.partition_k_per_m is not None or not self.three_d:
+                k = k[:, :, :2]
             if self.partition_k_per_m is not None:
                 along = np.broadcast_to(
                     self.partition_k_per_m[mine][:, None, None], (*k.shape[:2], 1)
                 )
                 k = np.concatenate([k, along], axis=2)
-            elif not self.three_d:
-                k = k[:, :, :2]
             flat = k.reshape(-1, k.shape[2])
             found.append((mine, shots.keep, Trajectory(k_per_m=flat, origin=self.origin)))
         return found
@@ -105,10 +105,20 @@ def plan_non_cartesian(
     resolved = largest * scale
     three_d = dims == 3 and bool(resolved[2] > FLAT * edge[2])
     partition = None
-    if dims == 2 and len(np.unique(raw.readouts["kspace_encode_step_2"][rows])) > 1:
+    n_partitions = len(np.unique(raw.readouts["kspace_encode_step_2"][rows]))
+    if not three_d and n_partitions > 1 and encoding.encoded.matrix[2] > 1:
         partition, more = _partitions(raw, rows, volumes[0].encoding)
         findings += more
         three_d = True
+    elif not three_d and max(n_partitions, space.matrix[2]) > 1:
+        findings.append(
+            warning(
+                "partitions",
+                found=f"{n_partitions} values of kspace_encode_step_2, matrix z {space.matrix[2]}",
+                expected="both 1 for a flat trajectory, or both more",
+                remedy="reconstructed as 2D",
+            )
+        )
     if three_d and space.matrix[2] == 1:
         raise InputError(
             "reconSpace z",

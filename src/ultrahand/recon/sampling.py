@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ultrahand.errors import InputError
-from ultrahand.records.findings import Finding, info
+from ultrahand.recon.lines import kept_samples
+from ultrahand.records.findings import Finding, info, warning
 from ultrahand.records.readouts import name_readout
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def from_file(raw: RawData, rows: Ints) -> list[Shots]:
             remedy="give the trajectory with --trajectory FILE",
         )
     shots = []
-    for mine, keep in _lengths(table, rows):
+    for mine, keep in kept_samples(table, rows):
         k = raw.source.trajectory(mine)[:, keep]
         _check_finite(table, mine, k)
         shots.append(Shots(mine, keep, np.ascontiguousarray(k), np.arange(len(mine))))
@@ -104,10 +105,12 @@ def from_array(
         Counts that do not fit, or fit in more than one way.
     """
     rows = np.concatenate([volume.rows for volume in volumes])
-    lengths = _lengths(raw.readouts, rows)
+    lengths = kept_samples(raw.readouts, rows)
     if len(lengths) != 1:
         raise _refuse(
-            f"readouts of {len(lengths)} different lengths", "readouts of one length", "convert"
+            f"readouts of {len(lengths)} different lengths",
+            "readouts of one length",
+            "convert the measurement again",
         )
     keep = lengths[0][1]
     n_samples = keep.stop - keep.start
@@ -126,7 +129,11 @@ def from_array(
         )
     if len(found) > 1:
         orders = " or ".join(sorted({order for order, _ in found}))
-        raise _refuse(counts, f"counts that tell the axes apart, not {orders}", "--trajectory-axes")
+        raise _refuse(
+            counts,
+            f"counts that tell the axes apart; they allow {orders}",
+            "say which with --trajectory-axes",
+        )
     order, k = found[0]
     shot_of, how = maps[k.shape[0]](rows)
     skip = n_samples - k.shape[1] if k.shape[1] < n_samples else 0
@@ -138,26 +145,27 @@ def from_array(
         expected="one shot a readout",
         remedy=f"shots matched {how}; {skip} leading samples of each readout skipped",
     )
-    return [Shots(rows, kept, np.ascontiguousarray(k, np.float32), shot_of)], [note]
+    findings = [note]
+    if how.startswith("by ") and (np.diff(shot_of[np.argsort(rows)]) < 0).any():
+        findings += _scrambled(raw.readouts, volumes)
+    return [Shots(rows, kept, np.ascontiguousarray(k, np.float32), shot_of)], findings
 
 
-def _lengths(table: Structured, rows: Ints) -> list[tuple[Ints, slice]]:
-    """Group rows by their length and discards; give what is kept of each."""
-    names = ("number_of_samples", "discard_pre", "discard_post")
-    key = np.stack([table[name][rows] for name in names], axis=1)
-    shapes, member = np.unique(key, axis=0, return_inverse=True)
-    groups = []
-    for number, (samples, pre, post) in enumerate(shapes):
-        mine = rows[member.reshape(-1) == number]
-        if samples - pre - post <= 0:
-            raise InputError(
-                f"{name_readout(table, int(mine[0]))}, discard_pre and discard_post",
-                found=f"{pre + post} of {samples} samples discarded",
-                expected="at least one sample left",
-                remedy="convert the measurement again",
-            )
-        groups.append((mine, slice(int(pre), int(samples - post))))
-    return groups
+def _scrambled(table: Structured, volumes: list[Volume]) -> list[Finding]:
+    """Warn where shots were not taken in the order of their counter: two readings are possible."""
+    for volume in volumes:
+        for rows in volume.slices.values():
+            steps = table["kspace_encode_step_1"][np.sort(rows)]
+            if (np.diff(steps) < 0).any():
+                return [
+                    warning(
+                        "external trajectory",
+                        found="shots that were not taken in the order of kspace_encode_step_1",
+                        expected="a trajectory in the order of that counter",
+                        remedy="sort the trajectory so if it is in the order of acquisition",
+                    )
+                ]
+    return []
 
 
 _ShotMap = Callable[["Ints"], "tuple[Ints, str]"]
@@ -186,8 +194,8 @@ def _shot_maps(table: Structured, volumes: list[Volume]) -> dict[int, _ShotMap]:
     if len({len(group) for group in groups}) == 1:
         maps[len(groups[0])] = in_order
     values = np.unique(step[rows])
-    complete = all(np.array_equal(np.unique(step[group]), values) for group in groups)
-    if complete and values[0] == 0 and values[-1] == len(values) - 1 and len(values) > 1:
+    # An aborted repetition lacks some steps; what is there still names its shot.
+    if values[0] == 0 and values[-1] == len(values) - 1 and len(values) > 1:
         maps[len(values)] = by_step
     return maps
 
