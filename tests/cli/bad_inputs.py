@@ -15,6 +15,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from ismrmrd.hdf5 import acquisition_dtype
+
 from damage import (
     DUMMY,
     REVERSE,
@@ -27,7 +29,6 @@ from damage import (
     write,
     write_stream,
 )
-from ismrmrd.hdf5 import acquisition_dtype
 
 OK, USAGE, REFUSED = 0, 2, 3
 
@@ -317,6 +318,30 @@ def many_groups(path):
             file.id.links.create_hard(b"g%d" % i, file.id, b"group")
 
 
+def longer_object(content):
+    """Let a heap object be longer than its row: HDF5 copies it over the end of its memory."""
+    content = bytearray(content)
+    place = content.index(cartesian().data[12].tobytes())
+    struct.pack_into("<Q", content, place - 8, 384)
+    return bytes(content)
+
+
+def shorter_row(content):
+    """Let a row be shorter than its heap object, to the same end."""
+    content = bytearray(content)
+    place = content.index(cartesian().heads[12].tobytes()) + 340 + 16
+    struct.pack_into("<I", content, place, 2)
+    return bytes(content)
+
+
+def odd_exponent(content):
+    """Give a number type of the head an exponent that starts elsewhere: HDF5 2.0 crashes on it."""
+    content = bytearray(content)
+    place = content.index(b"\x00\x00\x20\x00\x17\x08\x00\x17\x7f\x00\x00\x00")
+    content[place + 8] = 254
+    return bytes(content)
+
+
 def pipe(path):
     os.mkfifo(path)
 
@@ -495,6 +520,16 @@ HDF5_CASES = (
     refused(
         "39 groups by the hundred thousand", many_groups, "1000 names and more", "data and xml"
     ),
+    refused(
+        "40 a heap object that overruns its row",
+        patched(longer_object),
+        *("readout 12 (scan_counter 13), data", "heap object of 384 bytes", "convert"),
+    ),
+    refused(
+        "40 a row that its heap object overruns",
+        patched(shorter_row),
+        *("readout 12 (scan_counter 13), data", "found 2 numbers", "64", "convert"),
+    ),
     usage("43 no such file", nothing, "no such file", "check the name", at_fault="raw.h5"),
     refused("43 a folder", lambda p: p.mkdir(), "a directory", "a regular file"),
     refused("43 a pipe", pipe, "a pipe, device or socket", "a regular file"),
@@ -597,6 +632,16 @@ def second_encoding_with_positions(made):
         made.heads["trajectory_dimensions"][row] = 2
     made.xml = made.xml.replace("<y>24</y>", "<y>16</y>").replace("<y>120</y>", "<y>160</y>")
     made.xml = made.xml.replace("<maximum>23</maximum><center>12</center>", "<maximum>15</maximum>")
+
+
+def channels_by_encoding(made):
+    only_imaging(made)
+    first = made.xml[made.xml.index("<encoding>") : made.xml.index("</encoding>") + 11]
+    made.xml = made.xml.replace(first, first + first)
+    made.heads["encoding_space_ref"][12:] = 1
+    made.heads["active_channels"][12:] = 3
+    for row in range(12, 24):
+        made.data[row] = np.ones(2 * 3 * 16, np.float32)
 
 
 def bipolar(*, turned):
@@ -741,6 +786,7 @@ MEANING_CASES = (
         scan(second_encoding_with_positions),
         ("trajectory unit", "cycles/fov"),
     ),
+    accepted("62 encodings of two and of three channels", scan(channels_by_encoding)),
     refused(
         "62 an encoding the header does not have",
         head("encoding_space_ref", 1, slice(6, 9)),
@@ -1050,6 +1096,8 @@ def huge_acquisition():
     made.heads["number_of_samples"][3] = made.heads["active_channels"][3] = 65535
     return stream_bytes(made)
 
+
+CRASHING = Case("40 a number type on which HDF5 2.0 crashes", patched(odd_exponent))
 
 CASES = (
     *HDF5_CASES,

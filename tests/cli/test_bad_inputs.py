@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from bad_inputs import CASES, HOSTILE_CASES, HOSTILE_NAMES, OK
+from bad_inputs import CASES, CRASHING, HOSTILE_CASES, HOSTILE_NAMES, OK, REFUSED
 from commands import snapshot, ultrahand
 
 
@@ -48,6 +48,7 @@ def test_odd_input_makes_an_image_and_is_counted(case, run):
     check, recon, outputs = run(case)
     assert (check.code, recon.code) == (0, 0), check.err + recon.err
     assert check.json["accepted"]
+    assert all(line.startswith("ultrahand: warning: ") for line in recon.err.splitlines())
     sidecars = [json.loads(path.read_text()) for path in outputs.glob("*.json")]
     assert sidecars
     reports = [check.json["findings"]]
@@ -68,3 +69,13 @@ def test_hostile_text_appears_nowhere(case, run):
     for path in outputs.iterdir():
         assert not any(mark.encode() in path.read_bytes() for mark in marks)
         assert path.name.startswith("image")
+
+
+def test_bytes_on_which_hdf5_crashes_end_in_an_image_or_a_refusal(run):
+    """Which of them depends on how much of the file HDF5 itself is asked to convert."""
+    check, recon, _ = run(CRASHING)
+    assert check.code == recon.code
+    assert check.code in (OK, REFUSED)
+    if check.code:
+        check.the_line("raw.h5")
+        recon.the_line("raw.h5")

@@ -21,6 +21,7 @@ def small(lines, samples):
     return cartesian(lines=lines, samples=samples, n_noise=2)
 
 
+PACKED = {"chunks": (3,), "compression": "gzip", "shuffle": True}
 FILES = {
     "hdf5": lambda folder: hdf5(folder, small),
     "hdf5 with trajectories": lambda folder: hdf5(folder, radial),

@@ -76,15 +76,10 @@ def test_other_errors_of_the_system_stay_what_they_are(tmp_path):
 
 
 def test_when_the_last_of_two_cannot_be_placed_nothing_temporary_stays(tmp_path):
-    (tmp_path / "b").write_bytes(b"")
-    with (
-        pytest.raises(OSError, match="directory"),
-        begin(tmp_path, "a", "b", force=True) as outputs,
-    ):
-        (tmp_path / "b").unlink()
-        (tmp_path / "b").mkdir()
-        (tmp_path / "b" / "c").write_bytes(b"")
-        outputs.commit()
+    with begin(tmp_path, "a", "b", force=True) as outputs:
+        (tmp_path / "b" / "c").mkdir(parents=True)
+        with pytest.raises(OSError, match="directory"):
+            outputs.commit()
     assert names(tmp_path) == ["a", "b"]
 
 

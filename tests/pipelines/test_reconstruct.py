@@ -364,3 +364,89 @@ def test_the_method_is_chosen_from_the_file_and_reported(rng):
         plan = planned(measured(the_scan, rng))
         assert plan.encodings[0].method is method
         assert any(f.field == "method" and str(method) in f.found for f in plan.findings)
+
+
+def without(raw, dropped):
+    """The same measurement without some readouts."""
+    keep = np.flatnonzero(~dropped)
+    return RawData(
+        header=raw.header,
+        readouts=raw.readouts[keep],
+        source=ArraySource(
+            data=tuple(raw.source.data[i] for i in keep),
+            k=tuple(raw.source.k[i] for i in keep) if raw.source.k else (),
+        ),
+    )
+
+
+def findings_of(raw, field, **options):
+    return [f for f in planned(raw, **options).findings if f.field == field]
+
+
+def test_a_repetition_that_was_stopped_is_said(rng):
+    raw = measured(flat_scan(repetitions=3), rng)
+    table = raw.readouts
+    stopped = without(raw, (table["repetition"] == 2) & (table["kspace_encode_step_1"] >= 10))
+    (finding,) = findings_of(stopped, "incomplete volumes")
+    assert "10 of 36" in finding.found
+    assert "repetition 2" in finding.found
+
+
+def test_a_slice_that_was_not_measured_is_nan_and_said(rng):
+    noise = ThermalNoise(covariance=random_covariance(rng, 4, 1e-14), n_readouts=16)
+    raw = measured(flat_scan(n_slices=3, repetitions=2, noise=noise), rng)
+    table = raw.readouts
+    gone = without(raw, (table["repetition"] == 1) & (table["slice"] == 2))
+    assert findings_of(gone, "missing slices")
+    (_, _, first), (_, _, second) = volumes(gone)
+    for image in (second["mag"].values, second["mag"].standard_error):
+        assert [bool(np.isnan(plane).all()) for plane in image] == [False, False, True]
+    assert np.isfinite(first["mag"].values).all()
+
+
+def test_discarded_samples_of_noise_readouts_are_no_noise(rng):
+    noise = ThermalNoise(covariance=random_covariance(rng, 4, 1e-14), n_readouts=16, n_samples=512)
+    raw = measured(flat_scan(noise=noise), rng)
+    table = raw.readouts.copy()
+    table["discard_pre"][:16] = 50
+    data = [d.copy() for d in raw.source.data]
+    for readout in data[:16]:
+        readout[:, :50] = 1.0
+    loud = RawData(header=raw.header, readouts=table, source=ArraySource(data=tuple(data)))
+    np.testing.assert_allclose(
+        np.diag(planned(loud).noise.covariance).real,
+        np.diag(planned(raw).noise.covariance).real,
+        rtol=0.1,  # the 50 samples are a tenth of 512: their variance scatters by some percent
+    )
+
+
+def test_a_flat_trajectory_of_three_columns_with_partitions_is_a_stack(rng):
+    stars = NonCartesianScan(
+        matrix=(32, 32, 9),
+        fov_m=(0.128, 0.128, 0.09),
+        dimension=3,
+        k_per_m=radial_2d(47, 64, k_max_per_m(32, 0.128), golden=True),
+        trajectory="radial",
+    )
+    raw = simulate(five_fingers((0.128, 0.128, 0.09)), uniform_coil(), stars, rng)
+    table = raw.readouts.copy()
+    table["trajectory_dimensions"] = 3
+    k = tuple(np.pad(part, ((0, 0), (0, 1))) for part in raw.source.k)
+    padded = RawData(
+        header=raw.header, readouts=table, source=ArraySource(data=raw.source.data, k=k)
+    )
+    np.testing.assert_allclose(only_magnitude(padded).values, only_magnitude(raw).values, rtol=1e-5)
+
+
+def test_an_aborted_repetition_still_finds_its_shots(rng):
+    raw = measured(radial(trajectory_in_file=False, repetitions=2), rng)
+    table = raw.readouts
+    stopped = without(raw, (table["repetition"] == 1) & (table["kspace_encode_step_1"] >= 30))
+    (_, _, first), _ = volumes(stopped, trajectory=radial().k_per_m, trajectory_unit="1/m")
+    expected = only_magnitude(measured(radial(), rng)).values
+    np.testing.assert_allclose(first["mag"].values, expected, atol=1e-4 * expected.max())
+
+
+def test_a_partial_echo_is_said(rng):
+    (finding,) = findings_of(measured(flat_scan(partial_echo=(9, 0)), rng), "partial echo")
+    assert "31 of 40" in finding.found

@@ -30,7 +30,7 @@ from ultrahand.errors import (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code (see ``docs/cli.md``)."""
+    """Run the command line and return its exit code (see the README)."""
     try:
         return _main(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:

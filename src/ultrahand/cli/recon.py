@@ -67,6 +67,11 @@ def run(options: argparse.Namespace) -> int:
         opened = opening.plan(raw, options)
         from ultrahand.pipelines import Workspace
 
+        names = [stem.name + _entities(series) for series in opened.plan.series]
+        for name in names:  # before hours of work
+            for ending in (suffix, ".json"):
+                outputs.check(stem.with_name(name + ending))
+        _retire_earlier(outputs, stem, suffix, names)
         workspace = Workspace(progress=stack.enter_context(_bar(opened, show=not options.quiet)))
         made = [
             _write_images(opened, series, stem, suffix, outputs, workspace, pool)
@@ -88,6 +93,14 @@ def _load_kernels() -> None:
     from ultrahand import kernels
 
     kernels.add_squares(np.ones((1, 1), np.complex64), np.zeros(1, np.float32))
+
+
+def _retire_earlier(outputs: OutputSet, stem: Path, suffix: str, names: list[str]) -> None:
+    """Let nothing of an earlier run stand beside the new images (their old standard errors)."""
+    for name in names:
+        for part in ("", "_part-phase", "_part-real", "_part-imag"):
+            for ending in (f"{part}_stderr{suffix}", f"{part}{suffix}", f"{part}.json"):
+                outputs.retire(stem.with_name(name + ending))
 
 
 def split_suffix(path: Path) -> tuple[Path, str]:

@@ -101,7 +101,7 @@ def _measurement_group(file: h5py.File, name: str | None) -> h5py.Group:
         return group
     names = names_in(file)
     groups = {name: follow(file, name) for name in names}
-    measurements = {n: g for n, g in groups.items() if g and ("xml" in g or "data" in g)}
+    measurements = {n: g for n, g in groups.items() if g and (has(g, "xml") or has(g, "data"))}
     if not measurements:
         raise InputError(
             "file",
@@ -121,7 +121,7 @@ def _contents(file: h5py.File, names: list[str]) -> str:
     """Say what is at the root of a file, links marked as such: they are not followed."""
     if len(names) >= MAX_ROOT_NAMES:
         return f"{MAX_ROOT_NAMES} names and more, {_listing(names[:3])}, none a measurement"
-    links = sum(not _is_hard(file, name) for name in names)
+    links = sum(not is_inside(file, name) for name in names)
     note = f", {links} of them links, which are not followed" if links else ""
     return (_listing(names) or "no groups") + note
 
@@ -133,9 +133,9 @@ def data_set(group: h5py.Group, name: str) -> h5py.Dataset:
 
 
 def _data_set(group: h5py.Group, name: str) -> h5py.Dataset:
-    if name not in group:
+    if not has(group, name):
         raise _refuse(name, "no such data set", f"the data sets data and xml in {group.name}")
-    if not _is_hard(group, name):
+    if not is_inside(group, name):
         raise _refuse(name, "a link to elsewhere", "a data set inside this file")
     found = group[name]
     if not isinstance(found, h5py.Dataset):
@@ -182,7 +182,7 @@ def names_in(file: h5py.File) -> list[str]:
     names: list[str] = []
 
     def take(name: bytes) -> bool | None:
-        names.append(name.decode("utf-8", "replace"))
+        names.append(name.decode("utf-8", "surrogateescape"))
         return True if len(names) >= MAX_ROOT_NAMES else None
 
     file.id.links.iterate(take, order=h5py.h5.ITER_NATIVE)
@@ -196,16 +196,25 @@ def follow(file: h5py.File, path: str) -> h5py.Group | None:
     if not 1 <= len(parts) <= 16:
         return None
     for part in parts:
-        if part not in place or not _is_hard(place, part):
-            return None
-        if place.get(part, getclass=True) is not h5py.Group:
+        if not is_inside(place, part) or place.get(part, getclass=True) is not h5py.Group:
             return None
         place = place[part]
     return place
 
 
-def _is_hard(place: h5py.Group, name: str) -> bool:
-    return isinstance(place.get(name, getlink=True), h5py.HardLink)
+def has(place: h5py.Group, name: str) -> bool:
+    """Tell whether a group has a name, whatever it leads to; h5py's ``in`` would follow a link."""
+    return bool(place.id.links.exists(_encoded(name)))
+
+
+def is_inside(place: h5py.Group, name: str) -> bool:
+    """Tell whether a name leads to something in this file: no link that is soft or external."""
+    links = place.id.links
+    return has(place, name) and links.get_info(_encoded(name)).type == h5py.h5l.TYPE_HARD
+
+
+def _encoded(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
 
 
 def _listing(names: object, limit: int = 8) -> str:

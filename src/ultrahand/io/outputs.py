@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,9 +33,10 @@ class OutputSet:
         self._force = force
         self._inputs = list(inputs)
         self._begun: dict[Path, Path] = {}
+        self._old: list[Path] = []
 
-    def claim(self, path: Path) -> Path:
-        """Return a temporary place for a file that shall stand at ``path``.
+    def check(self, path: Path) -> None:
+        """Refuse a place that cannot or must not be written.
 
         Raises
         ------
@@ -47,12 +49,9 @@ class OutputSet:
             raise UsageError(
                 f"{path.name} cannot be written ({error.strerror}); choose another -o"
             ) from None
-        place = path.parent / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}{path.suffix}"
-        self._begun[path] = place
-        return place
 
     def _check(self, path: Path) -> None:
-        if any(is_same_file(path, given) for given in self._inputs):
+        if self._is_input(path):
             raise UsageError(f"{path.name} is an input and is never overwritten; choose another -o")
         if path.is_dir():
             raise UsageError(f"{path.name} is a folder; give the name of a file")
@@ -63,6 +62,36 @@ class OutputSet:
         if not os.access(path.parent, os.W_OK | os.X_OK):
             raise UsageError(f"the folder of {path.name} cannot be written; choose another -o")
 
+    def _is_input(self, path: Path) -> bool:
+        return any(is_same_file(path, given) for given in self._inputs)
+
+    def claim(self, path: Path) -> Path:
+        """Return a temporary place for a file that shall stand at ``path``.
+
+        Raises
+        ------
+        UsageError
+            As `check`.
+        """
+        self.check(path)
+        place = path.parent / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}{path.suffix}"
+        try:
+            place.touch(exist_ok=False)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise UsageError(
+                f"the folder of {path.name} cannot be written ({error.strerror}); choose another -o"
+            ) from None
+        self._begun[path] = place
+        return place
+
+    def retire(self, path: Path) -> None:
+        """Remove a file of an earlier run at commit: it would stand beside what it is not of."""
+        with suppress(OSError):  # a name that is too long is none of an earlier run
+            if self._force and path.is_file() and not self._is_input(path):
+                self._old.append(path)
+
     def commit(self) -> list[Path]:
         """Put every claimed file in its place; return the places in order."""
         for place in self._begun.values():
@@ -71,6 +100,9 @@ class OutputSet:
         done = list(self._begun)
         for path, place in self._begun.items():
             place.replace(path)
+        for path in self._old:
+            if path not in done:
+                path.unlink(missing_ok=True)
         self._begun = {}
         return done
 

@@ -6,6 +6,7 @@ import io
 import lzma
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -19,8 +20,9 @@ import numpy as np
 from ultrahand.errors import InputError, UsageError, one_line
 from ultrahand.io.container import Container, container_of, first_bytes, is_hdf5
 from ultrahand.io.file_bytes import naming
-from ultrahand.io.hdf5_file import data_set, follow, names_in, open_file, unreadable
+from ultrahand.io.hdf5_file import data_set, follow, has, is_inside, names_in, open_file, unreadable
 from ultrahand.io.read_raw import read_raw
+from ultrahand.records.header import declared_unit
 from ultrahand.records.readouts import Kind, kinds_of
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ def read_trajectory(path: Path, inside: str | None, *, most: int) -> tuple[Real,
         if is_hdf5(path, start):
             return _hdf5(path, inside, most)
         if container_of(path) is Container.STREAM:
-            return _from_raw(path, None, most), None
+            return _from_raw(path, None, most)
         raise AssertionError("container_of refuses everything else")
 
 
@@ -111,7 +113,7 @@ def _as_refusal() -> Iterator[None]:
     except (
         *(ValueError, TypeError, SyntaxError, OSError, EOFError, KeyError, MemoryError),
         RuntimeError,  # an archive with a password, a literal that is nested too deep
-        *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+        *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
     ) as error:
         raise _refuse(f"no readable NumPy file ({error})", "an array of numbers") from None
 
@@ -142,24 +144,25 @@ def _hdf5(path: Path, inside: str | None, most: int) -> tuple[Real, str | None]:
     with open_file(path) as file, unreadable(inside or "trajectory"):
         if not _is_raw(file, inside):
             return _from_hdf5(file, inside, most)
-    return _from_raw(path, inside, most), None
+    return _from_raw(path, inside, most)
 
 
 def _is_raw(file: h5py.File, inside: str | None) -> bool:
     groups = [follow(file, name) for name in ([inside] if inside else names_in(file))]
-    return any(group is not None and "xml" in group and "data" in group for group in groups)
+    return any(g is not None and has(g, "xml") and has(g, "data") for g in groups)
 
 
 def _from_hdf5(file: h5py.File, inside: str | None, most: int) -> tuple[Real, str | None]:
     if inside is None:
-        names = [n for n in names_in(file) if file.get(n, getclass=True) is h5py.Dataset]
+        inside_it = [name for name in names_in(file) if is_inside(file, name)]
+        names = [n for n in inside_it if file.get(n, getclass=True) is h5py.Dataset]
         if len(names) != 1:
             shown = ", ".join(names[:8]) or "no data set at the root"
             raise UsageError(f"--trajectory: choose a data set with FILE:DATASET; found {shown}")
         inside = names[0]
     parent, _, name = inside.strip("/").rpartition("/")
     group = follow(file, parent) if parent else file
-    if group is None or name not in group:
+    if group is None or not has(group, name):
         raise UsageError(f"--trajectory: no data set {inside} in the file")
     stored = data_set(group, name)
     _check(stored.shape, stored.dtype, most)
@@ -182,7 +185,8 @@ def _unit(stored: h5py.Dataset) -> str | None:
     return None
 
 
-def _from_raw(path: Path, group: str | None, most: int) -> Real:
+def _from_raw(path: Path, group: str | None, most: int) -> tuple[Real, str | None]:
+    """Return the shots in the order of their counter, where that names each once."""
     raw = read_raw(path, group=group)
     kinds = kinds_of(raw.readouts["flags"])
     rows = np.flatnonzero((kinds == Kind.IMAGING) & (raw.readouts["trajectory_dimensions"] > 0))
@@ -196,7 +200,10 @@ def _from_raw(path: Path, group: str | None, most: int) -> Real:
             "imaging readouts with a trajectory of one shape",
         )
     _check((len(rows), *shapes.pop()), np.dtype(np.float32), most)
-    return raw.source.trajectory(rows)
+    steps = raw.readouts["kspace_encode_step_1"][rows]
+    if np.array_equal(np.sort(steps), np.arange(len(rows))):
+        rows = rows[np.argsort(steps)]
+    return raw.source.trajectory(rows), declared_unit(raw.header)
 
 
 def _check(shape: tuple[int, ...], dtype: np.dtype, most: int) -> None:

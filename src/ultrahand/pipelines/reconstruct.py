@@ -27,7 +27,7 @@ from ultrahand.records.image import Image
 if TYPE_CHECKING:
     from ultrahand.pipelines.plan import EncodingPlan, ReconPlan
     from ultrahand.recon.sorting import Series, Volume
-    from ultrahand.records.arrays import Complex64, Float32, Ints
+    from ultrahand.records.arrays import Bools, Complex64, Float32, Ints
     from ultrahand.records.raw import RawData
 
 
@@ -215,10 +215,11 @@ def _assemble(plan: ReconPlan, series: Series, slices: list[_Combined | None]) -
     geometry = plan.geometry(series)
     first = next(s for s in slices if s is not None)
     shape = (1, *geometry.shape[1:]) if len(slices) > 1 else geometry.shape
-    empty = np.full(shape, np.nan, first.values.dtype)  # nothing was measured there
+    empty = np.zeros(shape, first.values.dtype)
+    gaps = np.array([s is None for s in slices])
     values = np.concatenate([s.values if s is not None else empty for s in slices])
     known = all(s.sigma is not None for s in slices if s is not None)
-    sigma = np.array([s.sigma if s is not None and known else np.nan for s in slices], np.float32)
+    sigma = np.array([(s.sigma if s is not None else 0.0) or 0.0 for s in slices], np.float32)
     sigma_map = np.broadcast_to(sigma.reshape(-1, 1, 1), values.shape) if known else None
     steps = (_whitening_step(plan), *first.steps, _combination_step(plan, first, values))
     note = _note(plan, first, known=known)
@@ -226,10 +227,10 @@ def _assemble(plan: ReconPlan, series: Series, slices: list[_Combined | None]) -
 
     def add(name: str, part: np.ndarray, unit: str, error: np.ndarray | None) -> None:
         parts[name] = Image(
-            values=part.astype(np.float32, copy=False),
+            values=_blank(part, gaps),
             geometry=geometry,
             unit=unit,
-            standard_error=error,
+            standard_error=None if error is None else _blank(error, gaps),
             standard_error_note=note,
         )
 
@@ -244,6 +245,15 @@ def _assemble(plan: ReconPlan, series: Series, slices: list[_Combined | None]) -
         add("real", values.real, unit, sigma_map)
         add("imag", values.imag, unit, sigma_map)
     return VolumeImages(parts, steps)
+
+
+def _blank(part: np.ndarray, gaps: Bools) -> Float32:
+    """Return float32 values, NaN in slices that were not measured."""
+    values = np.asarray(part, np.float32)
+    if gaps.any():
+        values = values.copy()
+        values[gaps] = np.nan
+    return values
 
 
 def _whitening_step(plan: ReconPlan) -> str:

@@ -12,6 +12,7 @@ from ultrahand.recon.k_units import KUnit, decide_unit, per_m
 from ultrahand.recon.lines import line_indices
 from ultrahand.recon.sampling import Shots, from_array, from_file
 from ultrahand.records.findings import Finding, info, warning
+from ultrahand.records.header import declared_unit
 from ultrahand.records.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -146,18 +147,16 @@ def plan_non_cartesian(
 
 def _declared(raw: RawData) -> KUnit | None:
     """Return the unit a user parameter of the header declares."""
-    for name, value in raw.header.user_parameters.items():
-        if name.lower() in ("trajectory_unit", "trajectoryunit", "k_unit"):
-            try:
-                return KUnit(str(value).lower())
-            except ValueError:
-                raise InputError(
-                    f"user parameter {name}",
-                    found="no known unit",
-                    expected=", ".join(KUnit),
-                    remedy="declare it with --trajectory-unit",
-                ) from None
-    return None
+    stated = declared_unit(raw.header)
+    try:
+        return KUnit(stated.lower()) if stated else None
+    except ValueError:
+        raise InputError(
+            "user parameter trajectory_unit",
+            found="no known unit",
+            expected=", ".join(KUnit),
+            remedy="declare it with --trajectory-unit",
+        ) from None
 
 
 def _partitions(raw: RawData, rows: Ints, index: int) -> tuple[Float64, list[Finding]]:

@@ -74,3 +74,11 @@ class Header:
 
     def __post_init__(self) -> None:
         require(len(self.encodings) >= 1, "a header needs at least one encoding")
+
+
+def declared_unit(header: Header) -> str | None:
+    """Return the unit of the trajectory that a user parameter declares, as it is written."""
+    for name, value in header.user_parameters.items():
+        if name.lower() in ("trajectory_unit", "trajectoryunit", "k_unit"):
+            return str(value)
+    return None
