@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from bad_inputs import npy
 from commands import LIMIT_S, snapshot, ultrahand
+
 from damage import cartesian, radial, write
 
 # Root reads and writes whatever the permissions say, unless these rights are dropped.

@@ -77,18 +77,30 @@ def readouts_of(heads: NDArray[Any]) -> Structured:
             remedy="check that this is an ISMRMRD v1 file",
         )
     table = np.zeros(len(heads), READOUT_DTYPE)
-    try:
-        for name in _SAME_NAME:
-            table[name] = heads[name]
-        table["sample_time_s"] = heads["sample_time_us"].astype(np.float64) * S_PER_US
-        table["position_mm"] = heads["position"]
-        for name in (*COUNTERS, "user"):
-            table[name] = heads["idx"][name]
-    except (ValueError, TypeError):
+    counters = heads["idx"]
+    for name in _SAME_NAME:
+        _fill(table, name, heads[name])
+    _fill(table, "position_mm", heads["position"])
+    _fill(table, "sample_time_s", heads["sample_time_us"])
+    table["sample_time_s"] *= S_PER_US
+    for name in (*COUNTERS, "user"):
+        _fill(table, name, counters[name])
+    return table
+
+
+def _fill(table: Structured, name: str, values: NDArray[Any]) -> None:
+    """Copy one field of all heads; whole numbers must be whole, fit, and not be negative."""
+    column = table[name]
+    fits = values.shape == column.shape and values.dtype.kind in (
+        "f" if column.dtype.kind == "f" else "iu"
+    )
+    if fits:
+        column[...] = values
+        fits = column.dtype.kind == "f" or bool((column == values).all() and (values >= 0).all())
+    if not fits:
         raise InputError(
             "data set data",
-            found=f"field {name} of type {heads.dtype}",
+            found=f"{name} of type {values.dtype}, shape {values.shape}, that does not fit",
             expected="the types of the ISMRMRD v1 AcquisitionHeader",
             remedy="check that this is an ISMRMRD v1 file",
-        ) from None
-    return table
+        )
