@@ -77,27 +77,26 @@ def readouts_of(heads: NDArray[Any]) -> Structured:
             remedy="check that this is an ISMRMRD v1 file",
         )
     table = np.zeros(len(heads), READOUT_DTYPE)
-    counters = heads["idx"]
+    idx = heads["idx"]
     for name in _SAME_NAME:
         _fill(table, name, heads[name])
     _fill(table, "position_mm", heads["position"])
     _fill(table, "sample_time_s", heads["sample_time_us"])
     table["sample_time_s"] *= S_PER_US
     for name in (*COUNTERS, "user"):
-        _fill(table, name, counters[name])
+        _fill(table, name, idx[name])
     return table
 
 
 def _fill(table: Structured, name: str, values: NDArray[Any]) -> None:
     """Copy one field of all heads; whole numbers must be whole, fit, and not be negative."""
-    column = table[name]
-    fits = values.shape == column.shape and values.dtype.kind in (
-        "f" if column.dtype.kind == "f" else "iu"
-    )
+    column = np.asarray(table[name])
+    whole = column.dtype.kind != "f"
+    fits = values.shape == column.shape and values.dtype.kind in ("iu" if whole else "f")
     if fits:
-        column[...] = values
-        fits = column.dtype.kind == "f" or bool((column == values).all() and (values >= 0).all())
-    if not fits:
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused later
+            column[...] = values
+    if not fits or (whole and not (np.all(column == values) and np.all(values >= 0))):
         raise InputError(
             "data set data",
             found=f"{name} of type {values.dtype}, shape {values.shape}, that does not fit",
