@@ -248,6 +248,11 @@ def deflate_bomb(file):
         stored[first] = rows[0]
 
 
+def only_imaging(made):
+    made.heads = made.heads[made.imaging]
+    made.data, made.traj = made.data[8:], made.traj[8:]
+
+
 def unknown_filter(file):
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     creation.set_chunk((1,))
@@ -287,6 +292,20 @@ def external_data_link(path):
     with h5py.File(path, "r+") as file:
         del file["dataset/data"]
         file["dataset/data"] = h5py.ExternalLink("elsewhere.h5", "/dataset/data")
+
+
+def links_to_a_pipe(path):
+    os.mkfifo(path.with_name("pipe"))
+    with h5py.File(path, "w") as file:
+        file["pipe"] = h5py.ExternalLink("pipe", "/dataset")
+
+
+def rows_behind_a_pipe(path):
+    os.mkfifo(path.with_name("pipe"))
+    write(path, cartesian())
+    with h5py.File(path, "r+") as file:
+        del file["dataset/data"]
+        file["dataset/data"] = h5py.ExternalLink("pipe", "/dataset/data")
 
 
 def soft_loop(file):
@@ -487,6 +506,11 @@ HDF5_CASES = (
     ),
     refused("28 nothing but zeros", scan(silence), "samples", "only zeros in all 24", "receivers"),
     refused(
+        "28 zeros and a warning besides",
+        scan(lambda made: (silence(made), only_imaging(made))),
+        "only zeros in all 24",
+    ),
+    refused(
         "29 four terabytes of nothing",
         afterwards(set_data(shape=(2**34,), dtype=acquisition_dtype, chunks=(1024,))),
         *("data set data", "17179869184 rows", "0 bytes are stored"),
@@ -513,6 +537,8 @@ HDF5_CASES = (
     refused("33 bytes in another file", external_data, "data set xml", "stored in another file"),
     refused("34 a link to another file", external_link, "links, which are not followed", "dataset"),
     refused("34 rows in another file", external_data_link, "data set data", "a link to elsewhere"),
+    refused("34 links to a pipe", links_to_a_pipe, "links, which are not followed", "pipe"),
+    refused("34 rows behind a pipe", rows_behind_a_pipe, "data set data", "a link to elsewhere"),
     refused("35 links in a circle", hdf5(soft_loop), "2 of them links, which are not followed"),
     refused("36 a virtual data set", virtual_xml, "data set xml", "stored in another file"),
     refused("37 an unknown filter", afterwards(unknown_filter), "data set xml", "filter 32015"),
@@ -566,11 +592,6 @@ def missing(made, lines=(3, 7)):
     made.heads = made.heads[kept]
     made.data = [made.data[i] for i in kept]
     made.traj = [made.traj[i] for i in kept]
-
-
-def only_imaging(made):
-    made.heads = made.heads[made.imaging]
-    made.data, made.traj = made.data[8:], made.traj[8:]
 
 
 def noise(change):

@@ -260,7 +260,7 @@ LONG = "n" * 2_000_000
 
 BOMBS = {
     "digits that end in a letter": FULL.replace("<TR>11.5", "<TR>" + "9" * 4_000_000 + "x"),
-    "a long name above many elements": f"<{LONG}>{'<a/>' * 500_000}</{LONG}>",
+    "a long name above many elements": f"<r><{LONG}>{'<a/>' * 500_000}</{LONG}></r>",
     "a long namespace for many elements": (f'<a xmlns="{LONG}">' + "<b/>" * 500_000 + "</a>"),
     "a million attributes": "<a " + " ".join(f'a{i}=""' for i in range(700_000)) + "/>",
     "a million elements": "<a>" + "<b/>" * 1_000_000 + "</a>",
