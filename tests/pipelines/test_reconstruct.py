@@ -147,6 +147,18 @@ def test_threads_do_not_change_a_bit(rng):
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.parametrize("averages", [1, 3])
+def test_blocks_beside_each_other_do_not_change_a_bit(rng, monkeypatch, averages):
+    raw = measured(scan(averages=averages, reversed_readouts="lines"), rng)
+    whole = only_magnitude(raw, threads=1).values
+    monkeypatch.setattr("ultrahand.recon.conditioning.BLOCK_BYTES", 5000)
+    for threads in (1, 2):
+        np.testing.assert_array_equal(only_magnitude(raw, threads=threads).values, whole)
+    one = only_magnitude(measured(radial(), rng), threads=2).values
+    monkeypatch.undo()
+    np.testing.assert_array_equal(only_magnitude(measured(radial(), rng)).values, one)
+
+
 def radial(**changes):
     k_max = k_max_per_m(32, 0.128)
     settings = {
@@ -164,7 +176,7 @@ def test_channels_one_by_one_give_the_image_of_all(rng, monkeypatch):
     whole = only_magnitude(raw).values
     monkeypatch.setattr(
         "ultrahand.pipelines.reconstruct.coil_blocks",
-        lambda *_: [slice(0, 1), slice(1, 3), slice(3, 4)],
+        lambda *_, **__: [slice(0, 1), slice(1, 3), slice(3, 4)],
     )
     np.testing.assert_allclose(only_magnitude(raw).values, whole, rtol=1e-5)
 

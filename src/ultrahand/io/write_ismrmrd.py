@@ -38,7 +38,7 @@ _SAME_NAME: Final = (
 )
 
 
-def write_hdf5(raw: RawData, path: Path, *, group: str = "dataset") -> None:
+def write_hdf5(raw: RawData, path: Path | str, *, group: str = "dataset") -> None:
     """Write an ISMRMRD v1 HDF5 file.
 
     Parameters
@@ -59,7 +59,7 @@ def write_hdf5(raw: RawData, path: Path, *, group: str = "dataset") -> None:
     from ismrmrd.hdf5 import acquisition_dtype
 
     n = len(raw.readouts)
-    with _in_place_of(path) as partial, h5py.File(partial, "w") as file:
+    with _in_place_of(Path(path)) as partial, h5py.File(partial, "w") as file:
         xml = file.create_dataset(f"{group}/xml", (1,), h5py.special_dtype(vlen=bytes))
         xml[0] = _header_xml(raw)
         chunks = (min(max(n, 1), BLOCK),)
@@ -76,7 +76,7 @@ def write_hdf5(raw: RawData, path: Path, *, group: str = "dataset") -> None:
             data[rows[0] : rows[-1] + 1] = block
 
 
-def write_stream(raw: RawData, path: Path) -> None:
+def write_stream(raw: RawData, path: Path | str) -> None:
     """Write an MRD v1 byte stream: header, acquisitions, close; little endian.
 
     Parameters
@@ -92,7 +92,7 @@ def write_stream(raw: RawData, path: Path) -> None:
         A counter or size does not fit the format's 16 bits, or samples contradict the table.
     """
     xml = _header_xml(raw)
-    with _in_place_of(path) as partial, partial.open("wb") as file:
+    with _in_place_of(Path(path)) as partial, partial.open("wb") as file:
         file.write(struct.pack("<HI", _HEADER, len(xml)) + xml)
         for rows in _runs(raw.readouts):
             trajectory, samples = _floats(raw, rows)

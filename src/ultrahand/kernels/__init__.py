@@ -10,6 +10,7 @@ from ultrahand.kernels.adaptive import (
     plane_covariances,
     walsh,
 )
+from ultrahand.kernels.chi import chi_sd
 from ultrahand.kernels.squares import add_squares
 from ultrahand.kernels.steady import steady
 from ultrahand.kernels.warm import warm_up
@@ -18,6 +19,7 @@ __all__ = [
     "Kernel",
     "add_squares",
     "cache_folder",
+    "chi_sd",
     "combine",
     "dominant_eigenvector",
     "plane_covariances",

@@ -13,12 +13,18 @@ from ultrahand.kernels.adaptive import (
     plane_covariances,
     walsh,
 )
+from ultrahand.kernels.chi import chi_sd
 from ultrahand.kernels.squares import add_squares
 from ultrahand.kernels.steady import steady
 
 
 def _squares() -> None:
     add_squares(np.ones((2, 3), np.complex64), np.zeros(3, np.float32))
+
+
+def _chi() -> None:
+    magnitude, sigma, spline = np.ones(3, np.float32), np.ones(1, np.float32), np.ones((4, 5))
+    chi_sd(magnitude, sigma, 2, spline, 0.5, magnitude.copy())
 
 
 def _walsh() -> None:
@@ -50,6 +56,7 @@ def _images() -> np.ndarray:
 
 EXAMPLES: dict[str, Callable[[], None]] = {
     "add_squares": _squares,
+    "chi_sd": _chi,
     "walsh": _walsh,
     "plane_covariances": _planes,
     "dominant_eigenvector": _dominant,

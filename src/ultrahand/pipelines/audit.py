@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ultrahand.recon.cartesian import on_grid
-from ultrahand.recon.conditioning import Watch, blocks
+from ultrahand.recon.conditioning import Watch, each_block
 from ultrahand.records.findings import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ultrahand.pipelines.plan import ReconPlan
     from ultrahand.recon.cartesian import CartesianPlan
+    from ultrahand.recon.conditioning import Work
+    from ultrahand.recon.lines import ReadoutClass
     from ultrahand.records.arrays import Complex64, Ints
     from ultrahand.records.raw import RawData
 
@@ -31,12 +31,11 @@ def audit_samples(raw: RawData, plan: ReconPlan) -> list[Finding]:
     volumes = [volume for series in plan.series for volume in series.volumes]
     for index, encoding in plan.encodings.items():
         if encoding.cartesian is not None:
-            _look_at_lines(raw, encoding.cartesian, watch)
+            _look_at_lines(raw, encoding.cartesian, watch, plan.options.workers)
         else:
             mine = np.concatenate([v.rows for v in volumes if v.encoding == index])
             for rows in _of_one_length(raw, mine):
-                for _ in _blocks(raw, rows, slice(None), watch):
-                    pass
+                _look(raw, rows, slice(None), _nothing, watch, plan.options.workers)
     for volume in volumes:
         for rows in volume.slices.values():
             bad = np.intersect1d(rows, watch.bad)
@@ -45,11 +44,14 @@ def audit_samples(raw: RawData, plan: ReconPlan) -> list[Finding]:
     return watch.findings()
 
 
-def _look_at_lines(raw: RawData, plan: CartesianPlan, watch: Watch) -> None:
+def _look_at_lines(raw: RawData, plan: CartesianPlan, watch: Watch, threads: int) -> None:
     for shape in plan.classes:
-        for _, samples in _blocks(raw, shape.rows, shape.keep, watch):
-            if plan.both_directions:
-                watch.look_at_echo(on_grid(samples, shape, plan.axes[0]), reverse=shape.reverse)
+
+        def echo(_: slice, samples: Complex64, seen: Watch, shape: ReadoutClass = shape) -> None:
+            seen.look_at_echo(on_grid(samples, shape, plan.axes[0]), reverse=shape.reverse)
+
+        work = echo if plan.both_directions else _nothing
+        _look(raw, shape.rows, shape.keep, work, watch, threads)
 
 
 def _of_one_length(raw: RawData, rows: Ints) -> list[Ints]:
@@ -57,20 +59,12 @@ def _of_one_length(raw: RawData, rows: Ints) -> list[Ints]:
     return [rows[lengths == length] for length in np.unique(lengths)]
 
 
-def _blocks(
-    raw: RawData, rows: Ints, keep: slice, watch: Watch
-) -> Iterator[tuple[slice, Complex64]]:
-    if not rows.size:
-        return iter(())
-    return blocks(
-        raw,
-        rows,
-        keep,
-        whitening=None,
-        coils=slice(None),
-        watch=watch,
-        progress=lambda _: None,
-    )
+def _look(raw: RawData, rows: Ints, keep: slice, work: Work, watch: Watch, threads: int) -> None:
+    each_block(raw, rows, keep, work, threads=threads, watch=watch, progress=lambda _: None)
+
+
+def _nothing(*_: object) -> None:
+    """Do nothing: samples are looked at whatever is done with them."""
 
 
 def describe(plan: ReconPlan) -> list[str]:

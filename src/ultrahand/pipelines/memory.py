@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ultrahand.errors import ResourceError
-from ultrahand.recon.conditioning import BLOCK_BYTES
+from ultrahand.recon.conditioning import BLOCK_BYTES, in_flight
 
 if TYPE_CHECKING:
     from ultrahand.recon.cartesian import CartesianPlan
@@ -15,7 +15,9 @@ PROGRAM_BYTES = 250 * 2**20
 """The interpreter with its libraries, measured."""
 
 
-def slabs_of(plan: CartesianPlan, coils: int, limit: int, *, may_split: bool) -> list[slice]:
+def slabs_of(
+    plan: CartesianPlan, coils: int, limit: int, *, threads: int, may_split: bool
+) -> list[slice]:
     """Cut the read axis into slabs whose grids fit the memory; every slab reads the file again.
 
     Parameters
@@ -26,6 +28,8 @@ def slabs_of(plan: CartesianPlan, coils: int, limit: int, *, may_split: bool) ->
         Number of channels.
     limit
         Bytes allowed for the whole process.
+    threads
+        As many blocks of readouts are in flight.
     may_split
         False where the whole grid is needed at once (adaptive combination, POCS).
 
@@ -38,7 +42,7 @@ def slabs_of(plan: CartesianPlan, coils: int, limit: int, *, may_split: bool) ->
     column = 8 * coils * y.n_grid * z.n_grid
     image = 16 * y.n_image * z.n_image * x.n_image
     # Whitening, zero-filling and transforming a block each hold a copy of it, oversampled.
-    blocks = 5 * BLOCK_BYTES * max(1, x.n_grid // max(x.n_image, 1))
+    blocks = 5 * BLOCK_BYTES * in_flight(threads) * max(1, x.n_grid // max(x.n_image, 1))
     free = limit - PROGRAM_BYTES - blocks - image
     copies = 1 + 1 / coils if may_split else 3
     needed = math.ceil(copies * column * x.n_image)
@@ -56,7 +60,9 @@ def slabs_of(plan: CartesianPlan, coils: int, limit: int, *, may_split: bool) ->
     return [slice(a, min(a + width, x.n_image)) for a in range(0, x.n_image, width)]
 
 
-def coil_blocks(n_samples: int, voxels: int, coils: int, limit: int) -> list[slice]:
+def coil_blocks(
+    n_samples: int, voxels: int, coils: int, limit: int, *, threads: int
+) -> list[slice]:
     """Cut the channels of a gridding reconstruction so that their samples fit the memory.
 
     Parameters
@@ -69,6 +75,8 @@ def coil_blocks(n_samples: int, voxels: int, coils: int, limit: int) -> list[sli
         Number of channels.
     limit
         Bytes allowed for the whole process.
+    threads
+        As many blocks of readouts are in flight.
 
     Raises
     ------
@@ -76,7 +84,8 @@ def coil_blocks(n_samples: int, voxels: int, coils: int, limit: int) -> list[sli
         Not even one channel fits.
     """
     # Positions in double and single precision, weights and the planned transform's own copies.
-    shared = 80 * n_samples + 2 * 8 * 8 * voxels + PROGRAM_BYTES + 5 * BLOCK_BYTES
+    shared = 80 * n_samples + 2 * 8 * 8 * voxels + PROGRAM_BYTES
+    shared += 5 * BLOCK_BYTES * in_flight(threads)
     channel = 2 * 8 * n_samples + 2 * 8 * voxels
     width = (limit - shared) // channel
     if width < 1:

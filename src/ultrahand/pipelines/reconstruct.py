@@ -132,7 +132,8 @@ def _cartesian(
     steps = ["zero-filled to the encoded matrix", "orthonormal inverse FFT"]
     if pocs:
         steps = ["orthonormal inverse FFT", "partial Fourier by POCS"]
-    for columns in slabs_of(grid_plan, coils, plan.options.memory_limit, may_split=split):
+    limit, threads = plan.options.memory_limit, plan.options.workers
+    for columns in slabs_of(grid_plan, coils, limit, threads=threads, may_split=split):
         grid = fill_grid(
             raw,
             grid_plan,
@@ -140,12 +141,12 @@ def _cartesian(
             whitening=plan.whitening,
             coils=coils,
             columns=columns,
-            threads=plan.options.workers,
+            threads=threads,
             watch=workspace.watch,
             progress=workspace.progress,
         )
         if pocs:
-            complete_grid(grid, grid_plan, coverage, plan.options.workers)
+            complete_grid(grid, grid_plan, coverage, threads)
         parts.append(_combine_grid(grid, plan, encoding))
         workspace = Workspace()  # further slabs read the same samples again
     values = parts[0] if len(parts) == 1 else _beside(parts)
@@ -174,16 +175,17 @@ def _gridded(
     grid = encoding.non_cartesian
     assert grid is not None
     n_samples = int(raw.readouts["number_of_samples"][rows].sum())
-    limit = plan.options.memory_limit
+    limit, threads = plan.options.memory_limit, plan.options.workers
+    voxels, channels = math.prod(grid.shape), plan.n_coils[encoding.index]
     images: list[Complex64] = []
-    for coils in coil_blocks(n_samples, math.prod(grid.shape), plan.n_coils[encoding.index], limit):
+    for coils in coil_blocks(n_samples, voxels, channels, limit, threads=threads):
         made, variance, steps = grid_readouts(
             raw,
             grid,
             rows,
             whitening=plan.whitening,
             coils=coils,
-            threads=plan.options.workers,
+            threads=threads,
             max_bytes=limit // 2,
             densities=workspace.densities,
             watch=workspace.watch,
@@ -236,7 +238,11 @@ def _assemble(plan: ReconPlan, series: Series, slices: list[_Combined | None]) -
 
     unit = "SNR" if plan.whitening is not None else "arbitrary"
     magnitude = np.abs(values)
-    error = None if sigma_map is None else magnitude_sd(magnitude, sigma_map, first.channels)
+    error = None
+    if sigma_map is not None:
+        noise = sigma_map if len(set(sigma.tolist())) > 1 else sigma[0]
+        threads = plan.options.workers
+        error = magnitude_sd(magnitude, noise, first.channels, threads=threads)
     add("mag", magnitude, unit, error)
     if plan.options.parts is Parts.MAG_PHASE:
         angle = None if sigma_map is None else phase_sd(magnitude, sigma_map)

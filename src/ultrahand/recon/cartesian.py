@@ -15,7 +15,7 @@ import numpy as np
 from ultrahand.errors import InputError, RecordError
 from ultrahand.recon import fourier
 from ultrahand.recon.axes import Axis, axes_of, runs_of
-from ultrahand.recon.conditioning import Progress, Watch, blocks
+from ultrahand.recon.conditioning import Progress, Watch, each_block
 from ultrahand.recon.lines import ReadoutClass, line_indices, readout_classes
 from ultrahand.recon.partial_fourier import fill_partial_fourier
 from ultrahand.records.findings import Finding, info, warning
@@ -195,9 +195,9 @@ def fill_grid(
     columns
         Voxels along read to keep: a slab of the image.
     threads
-        For the transforms.
+        Blocks of readouts worked on at once.
     watch, progress
-        See `conditioning.blocks`.
+        See `conditioning.each_block`.
 
     Returns
     -------
@@ -209,31 +209,32 @@ def fill_grid(
     width = wanted[-1][0].stop
     grid = np.zeros((coils, z.n_grid, y.n_grid, width), np.complex64)
     coverage = Coverage(plan, rows)
-    for shape, mine in coverage.groups():
-        for part, samples in blocks(
-            raw,
-            mine,
-            shape.keep,
-            whitening=None,
-            coils=slice(None),
-            watch=watch,
-            progress=progress,
-        ):
+    for shape, mine in coverage.groups():  # no line occurs twice in a group
+
+        def place(
+            part: slice,
+            samples: Complex64,
+            seen: Watch,
+            shape: ReadoutClass = shape,
+            mine: Ints = mine,
+        ) -> None:
             line = on_grid(samples, shape, x)
             if plan.both_directions:
-                watch.look_at_echo(line, reverse=shape.reverse)
+                seen.look_at_echo(line, reverse=shape.reverse)
             if coverage.repeated:
                 line *= coverage.weights(mine[part])[:, None, :]
-            image = fourier.kspace_to_image_in_place(line, (-1,), workers=threads)
-            place = (slice(None), plan.line2[mine[part]], plan.line1[mine[part]])
+            image = fourier.kspace_to_image_in_place(line, (-1,))
+            lines = (slice(None), plan.line2[mine[part]], plan.line1[mine[part]])
             for there, here in wanted:
                 # Whitening mixes coils only: it costs least where oversampling is gone.
                 voxels = image[:, :, here]
                 white = voxels if whitening is None else np.matmul(whitening, voxels)
                 if coverage.repeated:
-                    grid[(*place, there)] += white.transpose(1, 0, 2)  # no line occurs twice here
+                    grid[(*lines, there)] += white.transpose(1, 0, 2)
                 else:
-                    grid[(*place, there)] = white.transpose(1, 0, 2)
+                    grid[(*lines, there)] = white.transpose(1, 0, 2)
+
+        each_block(raw, mine, shape.keep, place, threads=threads, watch=watch, progress=progress)
     return grid
 
 
@@ -403,12 +404,13 @@ def sum_of_squares_image(grid: Complex64, plan: CartesianPlan, threads: int) -> 
     from ultrahand import kernels
 
     _, y, z = plan.axes
-    total = np.zeros((z.n_image, y.n_image, grid.shape[3]), np.float32)
+    axes = (1, 2) if plan.three_d else (2,)
+    total = np.zeros(grid.shape[1:], np.float32)
     with kernels.threads(threads):
         for coil in range(len(grid)):
-            image = to_image(grid[coil : coil + 1], plan, threads)
+            image = fourier.kspace_to_image_in_place(grid[coil : coil + 1], axes, workers=threads)
             kernels.add_squares(image.reshape(1, -1), total.reshape(-1))
-    return np.sqrt(total, out=total)
+    return np.sqrt(total[np.ix_(z.image_columns(), y.image_columns())])
 
 
 def _occurrence(values: Ints) -> Ints:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from ultrahand.records.arrays import Bools, Complex64, Float64, Ints
     from ultrahand.records.raw import RawData
 
-BLOCK_BYTES: Final = 32 * 2**20
+    Work = Callable[[slice, Complex64, "Watch"], None]
+
+BLOCK_BYTES: Final = 8 * 2**20
+MAX_IN_FLIGHT: Final = 8
 MAX_BAD_FRACTION: Final = 0.05
 """More readouts with NaN or infinity than this and the measurement is refused."""
 
@@ -195,17 +199,20 @@ def echo_position(energy: Float64) -> float | None:
     return float((window * centred[window]).sum() / inside) - len(energy) // 2
 
 
-def blocks(
+def each_block(
     raw: RawData,
     rows: Ints,
     keep: slice,
+    work: Work,
     *,
-    whitening: Complex64 | None,
-    coils: slice,
+    threads: int,
     watch: Watch,
     progress: Progress,
-) -> Iterator[tuple[slice, Complex64]]:
-    """Read readouts of one shape block by block.
+) -> None:
+    """Read readouts of one shape block by block and hand each block to ``work``.
+
+    Blocks run beside each other: what ``work`` writes for one must not overlap what it writes for
+    another. What they showed is collected in their order, so nothing depends on the threads.
 
     Parameters
     ----------
@@ -215,27 +222,36 @@ def blocks(
         Rows to read, all of equal channels and samples.
     keep
         Samples kept of each readout.
-    whitening
-        Shape ``(coils, coils)``, or None to leave the data as they are.
-    coils
-        Which (whitened) coils are wanted.
+    work
+        Called with the place of a block in ``rows``, its samples of shape ``(readouts, coils,
+        samples)``, and the watch of the block.
+    threads
+        Blocks in flight, see `in_flight`.
     watch
         Collects what is odd in the samples.
     progress
         Called with the number of readouts done.
-
-    Yields
-    ------
-    slice, ndarray
-        Which of ``rows``, and their samples of shape ``(readouts, coils, samples)``.
     """
+    if not rows.size:
+        return
     first = raw.readouts[rows[0]]
     size = 8 * int(first["active_channels"]) * int(first["number_of_samples"])
     step = max(1, min(BLOCK_BYTES // size, 1024))
-    for start in range(0, len(rows), step):
+
+    def one(start: int) -> tuple[int, Watch]:
         part = slice(start, min(start + step, len(rows)))
         block = raw.source.samples(rows[part]).transpose(1, 0, 2)[:, :, keep]
-        block = watch.look(block, rows[part])
-        block = block[:, coils] if whitening is None else np.matmul(whitening[coils], block)
-        yield part, block
-        progress(part.stop - part.start)
+        seen = Watch()
+        work(part, seen.look(block, rows[part]), seen)
+        return part.stop - start, seen
+
+    starts = range(0, len(rows), step)
+    with ThreadPoolExecutor(in_flight(threads)) as pool:
+        for count, seen in pool.map(one, starts):
+            watch.add(seen)
+            progress(count)
+
+
+def in_flight(threads: int) -> int:
+    """Return how many blocks are in memory at once: more would wait for the memory's bandwidth."""
+    return min(threads, MAX_IN_FLIGHT)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ultrahand.recon._finufft import plan_nufft
-from ultrahand.recon.conditioning import Progress, Watch, blocks
+from ultrahand.recon.conditioning import Progress, Watch, each_block
 from ultrahand.recon.density import DensityWeights, density_weights
 from ultrahand.recon.non_cartesian import EDGE_SLACK, NonCartesianPlan
 
@@ -77,7 +77,7 @@ def grid_readouts(
     densities
         Weights of earlier volumes.
     watch, progress
-        See `conditioning.blocks`.
+        See `conditioning.each_block`.
 
     Returns
     -------
@@ -92,24 +92,25 @@ def grid_readouts(
     inside = _inside(k, plan)
     n_coils = coils.stop - coils.start
     samples = np.empty((n_coils, int(inside.sum())), np.complex64)
-    start = done = 0
+    place = np.concatenate([[0], np.cumsum(inside)])  # of each sample among those inside
+    start = 0
     for mine, keep, trajectory in parts:
         length = len(trajectory.k_per_m) // len(mine)
-        for part, block in blocks(
-            raw,
-            mine,
-            keep,
-            whitening=whitening,
-            coils=coils,
-            watch=watch,
-            progress=progress,
-        ):
-            first = start + part.start * length
-            used = inside[first : first + block.shape[0] * length]
-            flat = block.transpose(1, 0, 2).reshape(n_coils, -1)
-            count = int(used.sum())
-            samples[:, done : done + count] = flat if used.all() else flat[:, used]
-            done += count
+
+        def take(
+            part: slice,
+            block: Complex64,
+            _: Watch,
+            start: int = start,
+            length: int = length,
+        ) -> None:
+            white = block[:, coils] if whitening is None else np.matmul(whitening[coils], block)
+            first, end = start + part.start * length, start + part.stop * length
+            used = inside[first:end]
+            flat = white.transpose(1, 0, 2).reshape(n_coils, -1)
+            samples[:, place[first] : place[end]] = flat if used.all() else flat[:, used]
+
+        each_block(raw, mine, keep, take, threads=threads, watch=watch, progress=progress)
         start += len(trajectory.k_per_m)
     k = k if inside.all() else k[inside]
     density = densities.weights(k, plan, threads=threads, max_bytes=max_bytes)

@@ -80,7 +80,9 @@ def signal_from_magnitude(magnitude: Real, noise_sd: float | Real, n_coils: int)
     return np.sqrt(np.maximum(m**2 - 2 * n_coils * sigma**2, 0))
 
 
-def magnitude_sd(magnitude: Real, noise_sd: float | Real, n_coils: int) -> Float32:
+def magnitude_sd(
+    magnitude: Real, noise_sd: float | Real, n_coils: int, *, threads: int = 1
+) -> Float32:
     """Return the standard deviation of a measured magnitude.
 
     The exact law at the signal that `signal_from_magnitude` gives: ``sigma`` within 1 % from
@@ -94,9 +96,18 @@ def magnitude_sd(magnitude: Real, noise_sd: float | Real, n_coils: int) -> Float
         ``sigma``, a number or an array of the same shape, in the unit of `magnitude`.
     n_coils
         Coils in the root sum of squares; 1 for the magnitude of a combined image.
+    threads
+        Cores; the result is the same for any number.
     """
-    signal = signal_from_magnitude(magnitude, noise_sd, n_coils)
-    return magnitude_moments(signal, noise_sd, n_coils)[1].astype(np.float32)
+    from ultrahand import kernels
+
+    m, sigma = _checked(magnitude, noise_sd, n_coils, np.float32)
+    table = _table(n_coils)
+    step = float(table.x[1])
+    out = np.empty(m.shape, np.float32)
+    with kernels.threads(threads):
+        kernels.chi_sd(m.ravel(), sigma.ravel(), n_coils, table.c, step, out.reshape(-1))
+    return out
 
 
 def phase_sd(magnitude: Real, noise_sd: float | Real) -> Float32:
@@ -138,11 +149,13 @@ def _exact_sd(t: Float64, n: int) -> Float64:
     return np.sqrt(t**2 + 2 * n - mean**2)
 
 
-def _checked(magnitude: Real, noise_sd: float | Real, n_coils: int) -> tuple[Float64, Float64]:
-    m = np.asarray(magnitude, np.float64)
-    sigma = np.asarray(noise_sd, np.float64)
+def _checked(
+    magnitude: Real, noise_sd: float | Real, n_coils: int, kind: type[np.floating] = np.float64
+) -> tuple[Real, Real]:
+    m = np.asarray(magnitude, kind)
+    sigma = np.asarray(noise_sd, kind)
     require(n_coils >= 1, f"n_coils must be >= 1, got {n_coils}")
     require(bool((sigma >= 0).all()), "noise_sd must not be negative or NaN")
     require(bool((m >= 0).all()), "the magnitude must not be negative or NaN")
     require(sigma.shape in ((), m.shape), f"noise_sd {sigma.shape} does not fit {m.shape}")
-    return m, np.broadcast_to(sigma, m.shape)
+    return m, sigma
