@@ -10,7 +10,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from making import planned
+from making import planned, volumes
+from ultrahand.errors import InputError
 from ultrahand.phantoms import (
     CartesianScan,
     Ellipsoid,
@@ -23,7 +24,6 @@ from ultrahand.phantoms import (
     smooth_coils,
 )
 from ultrahand.pipelines import Combine, Parts, Workspace, reconstruct_volume
-from ultrahand.recon.noise import whitening_matrix
 from ultrahand.records import ArraySource, Kind, RawData, kinds_of
 
 REALISATIONS = 300
@@ -162,8 +162,64 @@ def test_whitened_noise_has_unit_variance(rng):
     """To 1 %: 256 readouts of 512 samples know a variance to 0.28 %, the 400 tested to 0.22 %."""
     raw, noise = prepared("full", rng, level=3.7)
     plan = planned(raw)
-    white = np.matmul(whitening_matrix(plan.noise), noise.imaging(rng, 400, 512))
+    white = np.matmul(plan.encodings[0].whitener.matrix, noise.imaging(rng, 400, 512))
     flat = white.transpose(1, 0, 2).reshape(N_COILS, -1)
     for part in (flat.real, flat.imag):
         covariance = part @ part.T / part.shape[1]
         np.testing.assert_allclose(covariance, np.eye(N_COILS), atol=0.01)
+
+
+def scaled(raw, rows, factor, **columns):
+    """The same measurement with other samples and other columns in some rows."""
+    table = raw.readouts.copy()
+    for name, value in columns.items():
+        table[name][rows] = value
+    data = tuple(
+        d * np.float32(factor) if chosen else d
+        for d, chosen in zip(raw.source.data, rows, strict=True)
+    )
+    return RawData(header=raw.header, readouts=table, source=ArraySource(data=data))
+
+
+def test_noise_readouts_of_two_dwell_times_are_scaled_each_by_its_own(rng):
+    raw, _ = prepared("full", rng, level=3.7)
+    half = (kinds_of(raw.readouts["flags"]) == Kind.NOISE) & (np.arange(len(raw.readouts)) % 2 == 0)
+    shorter = raw.readouts["sample_time_s"][0] / 4
+    other = scaled(raw, half, 2.0, sample_time_s=shorter)
+    matrices = [planned(r).encodings[0].whitener.matrix for r in (raw, other)]
+    np.testing.assert_allclose(matrices[1], matrices[0], atol=1e-5 * np.abs(matrices[0]).max())
+
+
+def test_contrasts_of_two_dwell_times_are_whitened_each_by_its_own(rng):
+    noise = measured_noise(rng, 2e-14)
+    scan = dataclasses.replace(scan_of("full", noise), echo_times_s=(3e-3, 5e-3))
+    raw = simulate([disc()], smooth_coils(N_COILS, FOV), scan, rng)
+    second = raw.readouts["contrast"] == 1
+    dwell = float(raw.readouts["sample_time_s"][second][0])
+    other = scaled(raw, second, 2.0, sample_time_s=dwell / 4)
+    for (_, _, one), (_, _, two) in zip(volumes(raw), volumes(other), strict=True):
+        np.testing.assert_allclose(two["mag"].values, one["mag"].values, rtol=1e-4)
+        np.testing.assert_allclose(two["mag"].standard_error, one["mag"].standard_error, rtol=1e-4)
+
+
+def test_two_dwell_times_in_one_image_are_refused(rng):
+    raw, _ = prepared("full", rng, level=1.0)
+    some = kinds_of(raw.readouts["flags"]) == Kind.IMAGING
+    some[np.flatnonzero(some)[5:]] = False
+    with pytest.raises(InputError, match="one dwell time in an image"):
+        planned(scaled(raw, some, 1.0, sample_time_s=1e-6))
+
+
+def test_noise_readouts_of_other_coils_are_set_aside_and_counted(rng):
+    """A prescan of the two body coils stands before the noise scan of the array."""
+    raw, _ = prepared("full", rng, level=1.0)
+    table = raw.readouts[np.r_[0, np.arange(len(raw.readouts))]]
+    table["active_channels"][0] = 2
+    data = (raw.source.data[0][:2], *raw.source.data)
+    both = RawData(header=raw.header, readouts=table, source=ArraySource(data=data))
+    one, two = (planned(r) for r in (raw, both))
+    np.testing.assert_array_equal(
+        two.encodings[0].whitener.matrix, one.encodings[0].whitener.matrix
+    )
+    (note,) = [f for f in two.findings if f.field == "noise readouts"]
+    assert note.found == "256 of 4 channels, 1 of 2"

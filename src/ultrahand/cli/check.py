@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 
 from ultrahand.cli import opening
-from ultrahand.errors import InputError
+from ultrahand.errors import InputError, ResourceError, UltrahandError
 from ultrahand.pipelines import ReconPlan
 from ultrahand.pipelines.audit import audit_samples, describe
+from ultrahand.pipelines.memory import memory_needed
 from ultrahand.pipelines.timing import frame_times
 from ultrahand.records import Finding, RawData
 
@@ -19,24 +20,26 @@ def run(options: argparse.Namespace) -> int:
     findings: list[Finding] = []
     raw: RawData | None = None
     plan: ReconPlan | None = None
-    refusal: InputError | None = None
+    refusal: UltrahandError | None = None
+    needed = 0
     try:
         raw = opening.read(options)
         findings += raw.findings
         opened = opening.plan(raw, options)
         plan = opened.plan
         findings += plan.findings
+        needed = memory_needed(raw, plan)
         for series in plan.series:
             findings += frame_times(raw, series)[1]
         findings += audit_samples(raw, plan)
-    except InputError as error:
+    except (InputError, ResourceError) as error:
         refusal = error
         findings.append(Finding.of_error(error))
     result = {
         "file": Path(options.raw).name,
         "accepted": refusal is None,
         "readouts": dict(plan.counts) if plan else {},
-        "would": describe(plan) if plan and refusal is None else [],
+        "would": describe(plan, needed) if plan and refusal is None else [],
         "findings": [finding.as_dict() for finding in findings],
     }
     if options.json:

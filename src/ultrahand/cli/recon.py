@@ -66,7 +66,9 @@ def run(options: argparse.Namespace) -> int:
             pool.submit(_load_kernels)
         opened = opening.plan(raw, options)
         from ultrahand.pipelines import Workspace
+        from ultrahand.pipelines.memory import memory_needed
 
+        memory_needed(raw, opened.plan)  # refuse before hours of work, not after
         names = [stem.name + _entities(series) for series in opened.plan.series]
         for name in names:  # before hours of work
             for ending in (suffix, ".json"):
@@ -161,7 +163,7 @@ def _write_sidecars(
 
     provenance = Provenance(
         inputs={role: digest.result() for role, digest in digests.items()},
-        options=_resolved(opened, options),
+        options=_resolved(opened, written.series),
         steps=written.steps,
         findings=findings,
         versions=_versions(),
@@ -199,18 +201,27 @@ def _step(times: FrameTimes | None) -> float:
     return (times.start_s[-1] - times.start_s[0]) / (len(times.start_s) - 1)
 
 
-def _resolved(opened: Opened, options: argparse.Namespace) -> dict[str, object]:
+def _resolved(opened: Opened, series: Series) -> dict[str, object]:
+    """Return every option as it was resolved for one image: nothing stands as ``auto``."""
     chosen = opened.plan.options
+    encoding = opened.plan.encodings[series.volumes[0].encoding]
+    grid = encoding.non_cartesian
+    if encoding.whitener is None:
+        noise = "none"
+    else:
+        noise = "file" if "noise" in opened.inputs else "noise readouts of the file"
     return {
-        "method": options.method,
+        **opened.raw.reading,
+        "method": str(encoding.method),
         "combine": str(opened.plan.combine),
         "partial_fourier": str(chosen.partial_fourier),
         "parts": str(chosen.parts),
-        "noise": options.noise if options.noise in ("auto", "none") else "file",
-        "conjugate": options.conjugate,
-        "group": options.group,
+        "noise": noise,
         "nucleus": opened.plan.nucleus,
-        "trajectory_unit": str(chosen.trajectory_unit) if chosen.trajectory_unit else None,
+        "trajectory": ("file" if "trajectory" in opened.inputs else "in the raw data")
+        if grid
+        else None,
+        "trajectory_unit": str(grid.unit) if grid else None,
         "trajectory_offset": chosen.trajectory_offset,
         "trajectory_axes": chosen.trajectory_axes,
         "max_memory_bytes": chosen.memory_limit,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import final
 
 import numpy as np
@@ -65,10 +66,12 @@ def read_raw(
     """
     path = Path(path)
     with naming(path):
-        xml, readouts, source, findings = _parts(path, group)
+        container = container_of(path)
+        xml, readouts, source, findings, group = _parts(path, container, group)
         header, header_findings = read_header(xml)
         _check_readouts(readouts, header)
-    if _conjugates(header, conjugate):
+    turned = _conjugates(header, conjugate)
+    if turned:
         source = Conjugated(source)
         findings += (
             info(
@@ -78,26 +81,31 @@ def read_raw(
                 remedy="the complex conjugate of the samples is used",
             ),
         )
+    reading = {"container": container.value, "group": group, "conjugate": turned}
     return RawData(
-        header=header, readouts=readouts, source=source, findings=header_findings + findings
+        header=header,
+        readouts=readouts,
+        source=source,
+        findings=header_findings + findings,
+        reading=MappingProxyType(reading),
     )
 
 
 def _parts(
-    path: Path, group: str | None
-) -> tuple[bytes, Structured, SampleSource, tuple[Finding, ...]]:
-    """Read everything but the samples: header, table of readouts, their source, findings."""
-    container = container_of(path)
+    path: Path, container: Container, group: str | None
+) -> tuple[bytes, Structured, SampleSource, tuple[Finding, ...], str | None]:
+    """Read all but the samples: header, table of readouts, their source, findings, group."""
     file = Unchanged.now(path)
     if container is Container.STREAM:
         if group is not None:
             raise UsageError("--group: a byte stream has no groups; leave the option out")
-        return read_stream(file)
+        return *read_stream(file), None
     with open_file(path) as opened:
         place = measurement_group(opened, group)
         xml = read_xml(place, file)
         readouts, source = read_readouts(place, file)
-    return xml, readouts, source, ()
+        name = place.name.strip("/")
+    return xml, readouts, source, (), name
 
 
 @final

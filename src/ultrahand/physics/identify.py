@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from ultrahand.errors import UsageError
+from ultrahand.errors import UsageError, one_line
 from ultrahand.physics.nuclei import GAMMA_HZ_PER_T, nucleus_of
 from ultrahand.records.findings import Finding, info, warning
 
@@ -13,8 +13,23 @@ if TYPE_CHECKING:
     from ultrahand.records.header import Header
 
 
+_WORDS: Final = {
+    "proton": "1H",
+    "protons": "1H",
+    "hydrogen": "1H",
+    "deuterium": "2H",
+    "fluorine": "19F",
+    "sodium": "23Na",
+    "phosphorus": "31P",
+}
+"""Names that leave no isotope open."""
+
+
 def parse_nucleus(text: str) -> str | None:
-    """Read ``23Na``, ``Na23``, ``Na-23`` or ``23-NA`` as ``23Na``; None for anything else."""
+    """Read ``23Na``, ``Na23``, ``Na-23``, ``23-NA`` or ``sodium``; None for anything else."""
+    word = _WORDS.get(text.strip().lower())
+    if word is not None:
+        return word
     match = re.fullmatch(r"\s*(\d{1,3})?[\s^_-]*([A-Za-z]{1,2})[\s^_-]*(\d{1,3})?\s*", text)
     if match is None or (match[1] is None) == (match[3] is None):
         return None
@@ -41,28 +56,42 @@ def identify_nucleus(header: Header, asked: str | None) -> tuple[str | None, lis
     by_frequency = None
     if header.frequency_hz and header.field_strength_t:
         by_frequency = nucleus_of(header.frequency_hz, header.field_strength_t)
-    for key, value in header.user_parameters.items():
-        if "nucleus" in key.lower():
-            name = parse_nucleus(str(value))
-            if name is not None:
-                note = _found(name, "a user parameter")
-                if by_frequency not in (None, name, "1H"):
-                    note = warning(
-                        "nucleus",
-                        found=f"{name} in a user parameter, {by_frequency} by frequency and field",
-                        expected="one nucleus",
-                        remedy=f"{name} is used; --nucleus decides",
-                    )
-                return name, [note]
+    stated = {k: v for k, v in header.user_parameters.items() if "nucleus" in k.lower()}
+    names = {key: parse_nucleus(str(value)) for key, value in stated.items()}
+    findings = [
+        warning(
+            f"user parameter {key}",
+            found=one_line(str(stated[key]), 20),
+            expected=f"one of {', '.join(GAMMA_HZ_PER_T)}",
+            remedy="left out; --nucleus decides",
+        )
+        for key, name in names.items()
+        if name is None
+    ]
+    name = next((name for name in names.values() if name is not None), None)
+    if name is not None:
+        note = _found(name, "a user parameter")
+        # The field is named for protons, so theirs contradicts nothing.
+        others = {*names.values(), by_frequency if by_frequency != "1H" else None} - {name, None}
+        if others:
+            note = warning(
+                "nucleus",
+                found=f"{name} in a user parameter, but {', '.join(map(str, others))} by frequency "
+                "and field or in another parameter",
+                expected="one nucleus",
+                remedy=f"{name} is used; --nucleus decides",
+            )
+        return name, [*findings, note]
     if by_frequency is not None:
-        return by_frequency, [_found(by_frequency, "frequency over field strength")]
+        return by_frequency, [*findings, _found(by_frequency, "frequency over field strength")]
     return None, [
+        *findings,
         warning(
             "nucleus",
             found=f"{header.frequency_hz or 0:g} Hz at {header.field_strength_t or 0:g} T",
             expected="a nucleus within 2 % of frequency over field",
             remedy="unknown; give it with --nucleus",
-        )
+        ),
     ]
 
 

@@ -67,8 +67,8 @@ def _nothing(*_: object) -> None:
     """Do nothing: samples are looked at whatever is done with them."""
 
 
-def describe(plan: ReconPlan) -> list[str]:
-    """Say in words what a reconstruction would do."""
+def describe(plan: ReconPlan, memory_bytes: int) -> list[str]:
+    """Say in words what a reconstruction would do, and the memory that it needs."""
     lines = []
     for index, encoding in plan.encodings.items():
         mine = [s for s in plan.series if s.volumes[0].encoding == index]
@@ -78,8 +78,8 @@ def describe(plan: ReconPlan) -> list[str]:
         lines.append(
             f"recon would use {encoding.method} ({encoding.reason}) for encoding {index}: {kind}, "
             f"{x} x {y} x {z} voxels, {volumes} volume(s) in {len(mine)} file(s), "
-            f"{plan.n_coils[index]} channel(s), combined by {plan.combine}, "
-            f"{'whitened' if plan.whitening is not None else 'not whitened'}, "
+            f"{encoding.n_coils} channel(s), combined by {plan.combine}, "
+            f"{'whitened' if encoding.whitener else 'not whitened'}, "
             f"nucleus {plan.nucleus or 'unknown'}"
         )
-    return lines
+    return [*lines, f"recon would need about {memory_bytes / 1e9:.2f} GB of memory"]

@@ -6,91 +6,148 @@ import math
 from typing import TYPE_CHECKING
 
 from ultrahand.errors import ResourceError
+from ultrahand.pipelines.options import Combine, PartialFourier
+from ultrahand.recon._finufft import transform_bytes
 from ultrahand.recon.conditioning import BLOCK_BYTES, in_flight
+from ultrahand.recon.density import density_bytes
+from ultrahand.recon.gridding import EPS
 
 if TYPE_CHECKING:
-    from ultrahand.recon.cartesian import CartesianPlan
+    from ultrahand.pipelines.plan import EncodingPlan, ReconPlan
+    from ultrahand.records.raw import RawData
 
 PROGRAM_BYTES = 250 * 2**20
 """The interpreter with its libraries, measured."""
 
+Needs = dict[str, int]
+"""Bytes by what they are for."""
 
-def slabs_of(
-    plan: CartesianPlan, coils: int, limit: int, *, threads: int, may_split: bool
-) -> list[slice]:
+
+def slabs_of(plan: ReconPlan, encoding: EncodingPlan) -> list[slice]:
     """Cut the read axis into slabs whose grids fit the memory; every slab reads the file again.
 
-    Parameters
-    ----------
-    plan
-        Sizes of the grid.
-    coils
-        Number of channels.
-    limit
-        Bytes allowed for the whole process.
-    threads
-        As many blocks of readouts are in flight.
-    may_split
-        False where the whole grid is needed at once (adaptive combination, POCS).
+    Adaptive combination and POCS need the whole grid at once.
 
     Raises
     ------
     ResourceError
         It does not fit, with what is needed for what.
     """
-    x, y, z = plan.axes
-    column = 8 * coils * y.n_grid * z.n_grid
-    image = 16 * y.n_image * z.n_image * x.n_image
-    # Whitening, zero-filling and transforming a block each hold a copy of it, oversampled.
-    blocks = 5 * BLOCK_BYTES * in_flight(threads) * max(1, x.n_grid // max(x.n_image, 1))
-    free = limit - PROGRAM_BYTES - blocks - image
-    copies = 1 + 1 / coils if may_split else 3
-    needed = math.ceil(copies * column * x.n_image)
-    if needed <= free:
-        return [slice(0, x.n_image)]
-    width = int(free / (copies * column)) if may_split else 0
-    if width < 1:
-        total = needed + PROGRAM_BYTES + blocks + image
-        raise ResourceError(
-            f"--max-memory {limit / 1e9:.2f} GB is too small: {total / 1e9:.2f} GB are needed "
-            f"(grid {needed / 1e9:.2f}, blocks {blocks / 1e9:.2f}, image {image / 1e9:.2f}, "
-            f"program {PROGRAM_BYTES / 1e9:.2f}); allow more"
-            + ("" if may_split else ", or use --combine rss without POCS, which goes in slabs")
-        )
-    return [slice(a, min(a + width, x.n_image)) for a in range(0, x.n_image, width)]
+    assert encoding.cartesian is not None
+    width = encoding.cartesian.axes[0].n_image
+    whole = _cartesian_needs(plan, encoding)
+    limit = plan.options.memory_limit
+    if sum(whole.values()) <= limit:
+        return [slice(0, width)]
+    may_split = _may_split(plan)
+    fixed = sum(whole.values()) - whole["grid"]
+    fitting = (limit - fixed) * width // whole["grid"] if may_split else 0
+    if fitting < 1:
+        whole["grid"] = math.ceil(whole["grid"] / width) if may_split else whole["grid"]
+        instead = "" if may_split else ", or use --combine rss without POCS, which goes in slabs"
+        raise _too_small(limit, whole, instead)
+    return [slice(a, min(a + fitting, width)) for a in range(0, width, fitting)]
 
 
-def coil_blocks(
-    n_samples: int, voxels: int, coils: int, limit: int, *, threads: int
-) -> list[slice]:
+def coil_blocks(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> list[slice]:
     """Cut the channels of a gridding reconstruction so that their samples fit the memory.
 
     Parameters
     ----------
+    plan, encoding
+        What is to be done.
     n_samples
-        Samples of one channel.
-    voxels
-        Of the image.
-    coils
-        Number of channels.
-    limit
-        Bytes allowed for the whole process.
-    threads
-        As many blocks of readouts are in flight.
+        Samples of one channel of one volume (3D) or slice (2D).
 
     Raises
     ------
     ResourceError
         Not even one channel fits.
     """
-    # Positions in double and single precision, weights and the planned transform's own copies.
-    shared = 80 * n_samples + 2 * 8 * 8 * voxels + PROGRAM_BYTES
-    shared += 5 * BLOCK_BYTES * in_flight(threads)
-    channel = 2 * 8 * n_samples + 2 * 8 * voxels
-    width = (limit - shared) // channel
+    whole = _gridding_needs(plan, encoding, n_samples)
+    coils, limit = encoding.n_coils, plan.options.memory_limit
+    fixed = sum(whole.values()) - whole["channels"]
+    width = min((limit - fixed) * coils // whole["channels"], coils)
     if width < 1:
-        raise ResourceError(
-            f"--max-memory {limit / 1e9:.2f} GB is too small: one channel of {n_samples} samples "
-            f"needs {(shared + channel) / 1e9:.2f} GB; allow more"
-        )
+        raise _too_small(limit, whole | {"channels": whole["channels"] // coils})
     return [slice(a, min(a + width, coils)) for a in range(0, coils, width)]
+
+
+def transforms_limit(plan: ReconPlan, encoding: EncodingPlan, n_samples: int, width: int) -> int:
+    """Return the bytes that the transforms of ``width`` channels may use."""
+    whole = _gridding_needs(plan, encoding, n_samples)
+    used = sum(whole.values()) - whole["channels"] - whole["transforms"]
+    free = plan.options.memory_limit - used - whole["channels"] * width // encoding.n_coils
+    return max(free, whole["transforms"])
+
+
+def memory_needed(raw: RawData, plan: ReconPlan) -> int:
+    """Return the bytes of the largest image's reconstruction, cut to fit where it must be.
+
+    Raises
+    ------
+    ResourceError
+        As the reconstruction would.
+    """
+    most = 0
+    for series in plan.series:
+        encoding = plan.encodings[series.volumes[0].encoding]
+        if encoding.cartesian is not None:
+            slabs_of(plan, encoding)
+            most = max(most, sum(_cartesian_needs(plan, encoding).values()))
+            continue
+        for volume in series.volumes:
+            for rows in volume.slices.values():
+                n_samples = int(raw.readouts["number_of_samples"][rows].sum())
+                coil_blocks(plan, encoding, n_samples)
+                most = max(most, sum(_gridding_needs(plan, encoding, n_samples).values()))
+    return min(most, plan.options.memory_limit)
+
+
+def _may_split(plan: ReconPlan) -> bool:
+    pocs = plan.options.partial_fourier is PartialFourier.POCS
+    return plan.combine is Combine.RSS and not pocs
+
+
+def _cartesian_needs(plan: ReconPlan, encoding: EncodingPlan) -> Needs:
+    grid = encoding.cartesian
+    assert grid is not None
+    x, y, z = grid.axes
+    coil = 8 * x.n_image * y.n_grid * z.n_grid
+    # Else all images stand beside the grid, and POCS works on some copies of one coil.
+    copies = encoding.n_coils + 1 if _may_split(plan) else 2 * encoding.n_coils + 5
+    needs = _fixed_needs(plan, encoding, oversampling=max(1, x.n_grid // x.n_image))
+    lines = 8 * (len(grid.classes) + 3) * y.n_grid * z.n_grid
+    return {"grid": copies * coil, "lines": lines, **needs}
+
+
+def _gridding_needs(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> Needs:
+    grid = encoding.non_cartesian
+    assert grid is not None
+    shape = grid.shape if grid.three_d else grid.shape[1:]
+    transforms = max(
+        transform_bytes(n_samples, shape, EPS, encoding.n_coils),
+        density_bytes(n_samples, shape),
+    )
+    return {
+        # Sample and image, each once more while it is put in order.
+        "channels": 2 * 8 * (n_samples + math.prod(shape)) * encoding.n_coils,
+        "transforms": transforms,
+        "trajectory": 80 * n_samples,
+        **_fixed_needs(plan, encoding, oversampling=1),
+    }
+
+
+def _fixed_needs(plan: ReconPlan, encoding: EncodingPlan, *, oversampling: int) -> Needs:
+    # A block is held raw, whitened, zero-filled and transformed; an image as complex numbers,
+    # magnitude, parts and standard errors.
+    blocks = 5 * BLOCK_BYTES * in_flight(plan.options.workers) * oversampling
+    return {"blocks": blocks, "image": 40 * math.prod(encoding.shape), "program": PROGRAM_BYTES}
+
+
+def _too_small(limit: int, needs: Needs, instead: str = "") -> ResourceError:
+    listed = ", ".join(f"{name} {size / 1e9:.2f}" for name, size in needs.items())
+    return ResourceError(
+        f"--max-memory {limit / 1e9:.2f} GB is too small: {sum(needs.values()) / 1e9:.2f} GB are "
+        f"needed ({listed}); allow more{instead}"
+    )

@@ -14,16 +14,15 @@ from ultrahand.pipelines.options import Combine, Method, Parts, ReconOptions
 from ultrahand.recon.axes import slice_thickness_m
 from ultrahand.recon.cartesian import CartesianPlan, missing_lines, plan_cartesian
 from ultrahand.recon.frame import Plane, Stack, geometry_of, plane_of, stack_of
-from ultrahand.recon.noise import measure_noise, whitening_matrix
+from ultrahand.recon.noise import Whitener, measure_noise
 from ultrahand.recon.non_cartesian import NonCartesianPlan, plan_non_cartesian
 from ultrahand.recon.sorting import Series, Volume, imaging_rows, series_of, volumes_of
 from ultrahand.records.findings import Finding, info, warning
 from ultrahand.records.readouts import Kind, kinds_of, name_readout
 
 if TYPE_CHECKING:
-    from ultrahand.records.arrays import Complex64, Ints, Real
+    from ultrahand.records.arrays import Ints, Real
     from ultrahand.records.geometry import Geometry
-    from ultrahand.records.noise import Noise
     from ultrahand.records.raw import RawData
 
 CARTESIAN = ("cartesian", "epi")
@@ -43,12 +42,40 @@ class EncodingPlan:
     """Slice counter to its frame."""
     stack: Stack | None
     """None where each slice or slab is an image of its own."""
+    n_coils: int
+    whitener: Whitener | None
+    """None where the noise is not known or not used."""
 
     @property
     def slice_order(self) -> tuple[int, ...]:
         """Slice counters in the order of the image's slice axis."""
         counters = sorted(self.planes)
         return tuple(counters[i] for i in self.stack.order) if self.stack else tuple(counters)
+
+    @property
+    def stacked(self) -> bool:
+        """Whether an image is a stack of 2D slices."""
+        return self.stack is not None and not self.three_d
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels of an image, ``(z, y, x)``."""
+        if self.cartesian is not None:
+            x, y, z = self.cartesian.axes
+            shape = (z.n_image, y.n_image, x.n_image)
+        else:
+            assert self.non_cartesian is not None
+            shape = self.non_cartesian.shape
+        return (len(self.planes) if self.stacked else shape[0], *shape[1:])
+
+    @property
+    def voxel_m(self) -> tuple[float, float, float]:
+        """Voxel spacing along read, phase, slice, of one slice or slab."""
+        if self.cartesian is not None:
+            x, y, z = self.cartesian.axes
+            return (x.voxel_m, y.voxel_m, z.voxel_m)
+        assert self.non_cartesian is not None
+        return self.non_cartesian.voxel_m
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +84,8 @@ class ReconPlan:
 
     options: ReconOptions
     combine: Combine
-    n_coils: Mapping[int, int]
-    """Encoding to its number of channels."""
     encodings: Mapping[int, EncodingPlan]
     series: tuple[Series, ...]
-    noise: Noise | None
-    whitening: Complex64 | None
     nucleus: str | None
     counts: Mapping[str, int]
     """Kind of readout to how many there are."""
@@ -72,23 +95,13 @@ class ReconPlan:
         """Return the frame of a series' image."""
         volume = series.volumes[0]
         plan = self.encodings[volume.encoding]
-        if plan.cartesian is not None:
-            x, y, z = plan.cartesian.axes
-            shape = (z.n_image, y.n_image, x.n_image)
-            voxel = (x.voxel_m, y.voxel_m, z.voxel_m)
-        else:
-            assert plan.non_cartesian is not None
-            shape, voxel = plan.non_cartesian.shape, plan.non_cartesian.voxel_m
-        if plan.stack is None or plan.three_d:
+        if not plan.stacked:
             plane = plan.planes[next(iter(volume.slices))]
-            return geometry_of(plane, shape, voxel, plane.position_mm)
+            return geometry_of(plane, plan.shape, plan.voxel_m, plane.position_mm)
+        assert plan.stack is not None
         plane = plan.planes[plan.slice_order[0]]
-        return geometry_of(
-            plane,
-            (len(plan.planes), shape[1], shape[2]),
-            (voxel[0], voxel[1], plan.stack.spacing_m),
-            plan.stack.position_mm,
-        )
+        voxel = (plan.voxel_m[0], plan.voxel_m[1], plan.stack.spacing_m)
+        return geometry_of(plane, plan.shape, voxel, plan.stack.position_mm)
 
 
 def plan_reconstruction(
@@ -127,24 +140,14 @@ def plan_reconstruction(
     encodings: dict[int, EncodingPlan] = {}
     for index in sorted({volume.encoding for volume in volumes}):
         mine = [volume for volume in volumes if volume.encoding == index]
-        encodings[index], more = _plan_encoding(raw, mine, options, trajectory)
+        encodings[index], more = _plan_encoding(raw, mine, options, trajectory, noise or raw)
         findings += more
     series = series_of(volumes, {i: plan.stack is None for i, plan in encodings.items()})
-    measured, whitening = None, None
-    if options.whiten:
-        measured, more = measure_noise(raw, rows, noise or raw)
-        whitening = whitening_matrix(measured) if measured else None
-        findings += more
-    channels = {i: int(raw.readouts["active_channels"][_rows_of(volumes, i)[0]]) for i in encodings}
-    findings += _check_coils(channels, whitening)
     return ReconPlan(
         options=options,
         combine=_combination(options),
-        n_coils=channels,
         encodings=encodings,
         series=tuple(series),
-        noise=measured,
-        whitening=whitening,
         nucleus=nucleus,
         counts=counts,
         findings=tuple(findings),
@@ -152,7 +155,11 @@ def plan_reconstruction(
 
 
 def _plan_encoding(
-    raw: RawData, volumes: list[Volume], options: ReconOptions, trajectory: Real | None
+    raw: RawData,
+    volumes: list[Volume],
+    options: ReconOptions,
+    trajectory: Real | None,
+    noise: RawData,
 ) -> tuple[EncodingPlan, list[Finding]]:
     index = volumes[0].encoding
     rows = np.sort(_rows_of(volumes, index))
@@ -206,6 +213,12 @@ def _plan_encoding(
                 remedy="geometry is unknown: identity directions, centred at 0",
             )
         )
+    whitener = None
+    if options.whiten:
+        whitener, more = measure_noise(raw, rows, noise)
+        findings += more
+    if whitener is not None:
+        _check_dwell(raw, volumes)
     plan = EncodingPlan(
         index=index,
         method=method,
@@ -215,6 +228,8 @@ def _plan_encoding(
         non_cartesian=non_cartesian,
         planes=planes,
         stack=stack,
+        n_coils=int(raw.readouts["active_channels"][rows[0]]),
+        whitener=whitener,
     )
     return plan, findings
 
@@ -365,30 +380,18 @@ def _compare_counters(raw: RawData, rows: Ints) -> list[Finding]:
     return findings
 
 
-def _check_coils(channels: Mapping[int, int], whitening: Complex64 | None) -> list[Finding]:
-    for index, count in channels.items():
-        if whitening is not None and whitening.shape[0] != count:
-            raise InputError(
-                f"encoding {index}, active_channels",
-                found=f"{count} channels, noise of {whitening.shape[0]}",
-                expected="the same coils in both",
-                remedy="run with --noise none",
-            )
-    if whitening is None:
-        return []
-    dead = int((~whitening.any(axis=1)).sum())
-    return (
-        [
-            warning(
-                "noise readouts",
-                found=f"{dead} channels without noise",
-                expected="noise in every channel",
-                remedy="these channels are left out",
-            )
-        ]
-        if dead
-        else []
-    )
+def _check_dwell(raw: RawData, volumes: list[Volume]) -> None:
+    """Refuse images whose readouts have noise of different strength."""
+    for volume in volumes:
+        for number, rows in volume.slices.items():
+            times = np.unique(raw.readouts["sample_time_s"][rows])
+            if len(times) > 1:
+                raise InputError(
+                    f"sample_time_us, {_name(volume, number)}",
+                    found=", ".join(f"{t * 1e6:g}" for t in times[:4]),
+                    expected="one dwell time in an image",
+                    remedy="run with --noise none or correct the dwell times",
+                )
 
 
 def _combination(options: ReconOptions) -> Combine:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ultrahand.pipelines.memory import coil_blocks, slabs_of
+from ultrahand.pipelines.memory import coil_blocks, slabs_of, transforms_limit
 from ultrahand.pipelines.options import Combine, PartialFourier, Parts
 from ultrahand.recon.cartesian import (
     Coverage,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ultrahand.pipelines.plan import EncodingPlan, ReconPlan
     from ultrahand.recon.sorting import Series, Volume
     from ultrahand.records.arrays import Bools, Complex64, Float32, Ints
+    from ultrahand.records.noise import Noise
     from ultrahand.records.raw import RawData
 
 
@@ -123,23 +124,21 @@ def _cartesian(
 ) -> _Combined:
     grid_plan = encoding.cartesian
     assert grid_plan is not None
-    coils = plan.n_coils[encoding.index]
+    slabs = slabs_of(plan, encoding)
+    threads = plan.options.workers
     coverage = Coverage(grid_plan, rows)
-    missing = not coverage.acquired().all()
-    pocs = missing and plan.options.partial_fourier is PartialFourier.POCS
-    split = plan.combine is Combine.RSS and not pocs
+    pocs = plan.options.partial_fourier is PartialFourier.POCS and not coverage.complete
     parts: list[Complex64 | Float32] = []
     steps = ["zero-filled to the encoded matrix", "orthonormal inverse FFT"]
     if pocs:
         steps = ["orthonormal inverse FFT", "partial Fourier by POCS"]
-    limit, threads = plan.options.memory_limit, plan.options.workers
-    for columns in slabs_of(grid_plan, coils, limit, threads=threads, may_split=split):
+    for columns in slabs:
         grid = fill_grid(
             raw,
             grid_plan,
             rows,
-            whitening=plan.whitening,
-            coils=coils,
+            whitening=_whitening(raw, encoding, rows),
+            coils=encoding.n_coils,
             columns=columns,
             threads=threads,
             watch=workspace.watch,
@@ -148,10 +147,11 @@ def _cartesian(
         if pocs:
             complete_grid(grid, grid_plan, coverage, threads)
         parts.append(_combine_grid(grid, plan, encoding))
+        del grid  # or the next slab's would stand beside it
         workspace = Workspace()  # further slabs read the same samples again
     values = parts[0] if len(parts) == 1 else _beside(parts)
-    sigma = float(np.sqrt(coverage.variance())) if plan.whitening is not None and not pocs else None
-    return _Combined(values, sigma, _channels(plan, values), tuple(steps))
+    sigma = float(np.sqrt(coverage.variance())) if encoding.whitener and not pocs else None
+    return _Combined(values, sigma, _channels(encoding, values), tuple(steps))
 
 
 def _beside(slabs: list[Complex64 | Float32]) -> Complex64 | Float32:
@@ -175,18 +175,18 @@ def _gridded(
     grid = encoding.non_cartesian
     assert grid is not None
     n_samples = int(raw.readouts["number_of_samples"][rows].sum())
-    limit, threads = plan.options.memory_limit, plan.options.workers
-    voxels, channels = math.prod(grid.shape), plan.n_coils[encoding.index]
     images: list[Complex64] = []
-    for coils in coil_blocks(n_samples, voxels, channels, limit, threads=threads):
+    for coils in coil_blocks(plan, encoding, n_samples):
+        width = coils.stop - coils.start
         made, variance, steps = grid_readouts(
             raw,
             grid,
             rows,
-            whitening=plan.whitening,
+            whitening=_whitening(raw, encoding, rows),
             coils=coils,
-            threads=threads,
-            max_bytes=limit // 2,
+            n_coils=encoding.n_coils,
+            threads=plan.options.workers,
+            max_bytes=transforms_limit(plan, encoding, n_samples, width),
             densities=workspace.densities,
             watch=workspace.watch,
             progress=workspace.progress,
@@ -194,8 +194,8 @@ def _gridded(
         images.append(made)
         workspace = Workspace(densities=workspace.densities)
     values = _combine(np.concatenate(images) if len(images) > 1 else images[0], plan)
-    sigma = math.sqrt(variance) if plan.whitening is not None else None
-    return _Combined(values, sigma, _channels(plan, values), steps)
+    sigma = math.sqrt(variance) if encoding.whitener else None
+    return _Combined(values, sigma, _channels(encoding, values), steps)
 
 
 def _combine(images: Complex64, plan: ReconPlan) -> Complex64 | Float32:
@@ -206,15 +206,23 @@ def _combine(images: Complex64, plan: ReconPlan) -> Complex64 | Float32:
     return adaptive_combine(images, threads=plan.options.workers)
 
 
-def _channels(plan: ReconPlan, values: Complex64 | Float32) -> int:
-    if np.iscomplexobj(values) or plan.whitening is None:
+def _whitening(raw: RawData, encoding: EncodingPlan, rows: Ints) -> Complex64 | None:
+    """Return the matrix for the dwell time of some readouts."""
+    if encoding.whitener is None:
+        return None
+    return encoding.whitener.at(float(raw.readouts["sample_time_s"][rows[0]]))
+
+
+def _channels(encoding: EncodingPlan, values: Complex64 | Float32) -> int:
+    if np.iscomplexobj(values) or encoding.whitener is None:
         return 1
-    return int(plan.whitening.any(axis=1).sum())
+    return encoding.whitener.n_alive
 
 
 def _assemble(plan: ReconPlan, series: Series, slices: list[_Combined | None]) -> VolumeImages:
     """Stack slices, split the parts and give each its standard error."""
     geometry = plan.geometry(series)
+    noise = _noise_of(plan, series)
     first = next(s for s in slices if s is not None)
     shape = (1, *geometry.shape[1:]) if len(slices) > 1 else geometry.shape
     empty = np.zeros(shape, first.values.dtype)
@@ -223,8 +231,8 @@ def _assemble(plan: ReconPlan, series: Series, slices: list[_Combined | None]) -
     known = all(s.sigma is not None for s in slices if s is not None)
     sigma = np.array([(s.sigma if s is not None else 0.0) or 0.0 for s in slices], np.float32)
     sigma_map = np.broadcast_to(sigma.reshape(-1, 1, 1), values.shape) if known else None
-    steps = (_whitening_step(plan), *first.steps, _combination_step(plan, first, values))
-    note = _note(plan, first, known=known)
+    steps = (_whitening_step(noise), *first.steps, _combination_step(plan, first, noise, values))
+    note = _note(plan, first, noise, known=known)
     parts: dict[str, Image] = {}
 
     def add(name: str, part: np.ndarray, unit: str, error: np.ndarray | None) -> None:
@@ -236,13 +244,13 @@ def _assemble(plan: ReconPlan, series: Series, slices: list[_Combined | None]) -
             standard_error_note=note,
         )
 
-    unit = "SNR" if plan.whitening is not None else "arbitrary"
+    unit = "SNR" if noise else "arbitrary"
     magnitude = np.abs(values)
     error = None
     if sigma_map is not None:
-        noise = sigma_map if len(set(sigma.tolist())) > 1 else sigma[0]
+        level = sigma_map if len(set(sigma.tolist())) > 1 else sigma[0]
         threads = plan.options.workers
-        error = magnitude_sd(magnitude, noise, first.channels, threads=threads)
+        error = magnitude_sd(magnitude, level, first.channels, threads=threads)
     add("mag", magnitude, unit, error)
     if plan.options.parts is Parts.MAG_PHASE:
         angle = None if sigma_map is None else phase_sd(magnitude, sigma_map)
@@ -262,19 +270,26 @@ def _blank(part: np.ndarray, gaps: Bools) -> Float32:
     return values
 
 
-def _whitening_step(plan: ReconPlan) -> str:
-    if plan.noise is None:
+def _noise_of(plan: ReconPlan, series: Series) -> Noise | None:
+    whitener = plan.encodings[series.volumes[0].encoding].whitener
+    return whitener.noise if whitener else None
+
+
+def _whitening_step(noise: Noise | None) -> str:
+    if noise is None:
         return "not whitened"
-    return f"whitened with {plan.noise.origin}, covariance scaled by {plan.noise.scale:.4g}"
+    return f"whitened with {noise.origin}, covariance scaled by {noise.scale:.4g}"
 
 
-def _combination_step(plan: ReconPlan, first: _Combined, values: np.ndarray) -> str:
+def _combination_step(
+    plan: ReconPlan, first: _Combined, noise: Noise | None, values: np.ndarray
+) -> str:
     if not np.iscomplexobj(values):
-        return f"root sum of squares of {first.channels if plan.noise else 'all'} channels"
+        return f"root sum of squares of {first.channels if noise else 'all'} channels"
     return "adaptive combination (Walsh)" if plan.combine is Combine.WALSH else "one channel"
 
 
-def _note(plan: ReconPlan, first: _Combined, *, known: bool) -> str:
+def _note(plan: ReconPlan, first: _Combined, noise: Noise | None, *, known: bool) -> str:
     if known:
         return (
             f"analytic, from the noise scan; of the magnitude: the standard deviation of the "
@@ -288,6 +303,6 @@ def _note(plan: ReconPlan, first: _Combined, *, known: bool) -> str:
                 else ""
             )
         )
-    if plan.noise is not None:
+    if noise is not None:
         return "none: the noise of a POCS reconstruction is not known in closed form"
     return "none: no noise scan was used, so the noise level is not known"

@@ -67,7 +67,7 @@ def sidecar_fields(
         "ReconstructionMethod": str(encoding.method),
         "ReconstructionMethodReason": encoding.reason,
         "CoilCombination": str(plan.combine),
-        "NumberOfReceiveChannels": plan.n_coils[encoding.index],
+        "NumberOfReceiveChannels": encoding.n_coils,
         "StandardError": image.standard_error_note,
         "Provenance": provenance.as_dict(),
     }

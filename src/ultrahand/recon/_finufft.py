@@ -223,6 +223,15 @@ def plan_nufft(
     )
 
 
+def transform_bytes(
+    n_samples: int, shape: tuple[int, ...], eps: float, n_coils: int, n_parts: int | None = None
+) -> int:
+    """Return the least ``max_bytes`` of `plan_nufft` in single precision: one coil at a time."""
+    upsampling = choose_upsampling(n_samples, shape, eps)
+    parts = n_parts or choose_parts(n_samples, shape, upsampling, n_coils)
+    return _slot_bytes(n_samples, shape, upsampling, parts, np.dtype(np.complex64))
+
+
 def choose_upsampling(n_samples: int, shape: tuple[int, ...], eps: float) -> float:
     """Return FINUFFT's upsampling: 1.25 where the grid costs more than the samples, else 2.
 

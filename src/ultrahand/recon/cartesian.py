@@ -43,11 +43,12 @@ class CartesianPlan:
         """Whether some readouts run forward and some are reversed."""
         return len({shape.reverse for shape in self.classes}) == 2
 
-    def counts(self, rows: Ints) -> Ints:
-        """Return how often each line was acquired by some rows, shape ``(z, y)``."""
-        counts = np.zeros((self.axes[2].n_grid, self.axes[1].n_grid), np.int64)
-        np.add.at(counts, (self.line2[rows], self.line1[rows]), 1)
-        return counts
+    def lines(self, rows: Ints) -> Ints:
+        """Return which lines some rows acquired: signed ``(z, y)`` of each, in order."""
+        places = np.stack([self.line2[rows], self.line1[rows]], axis=1)
+        half = np.array([axis.n_grid // 2 for axis in self.axes[:0:-1]])
+        sizes = np.array([axis.n_grid for axis in self.axes[:0:-1]])
+        return np.unique((places + half) % sizes - half, axis=0)
 
 
 def plan_cartesian(
@@ -118,8 +119,8 @@ def missing_lines(
     total = 1
     for axis in plan.axes[1:]:
         total *= min(axis.n_encoded, axis.n_grid)
-    filled = {name: np.fft.fftshift(plan.counts(rows) > 0) for name, rows in parts}
-    counts = {name: int(lines.sum()) for name, lines in filled.items()}
+    filled = {name: plan.lines(rows) for name, rows in parts}
+    counts = {name: len(lines) for name, lines in filled.items()}
     fewest, most = min(counts, key=counts.__getitem__), max(counts.values())
     findings = []
     if counts[fewest] < most:
@@ -135,13 +136,13 @@ def missing_lines(
         )
     if most >= total:
         return findings
-    best = filled[max(counts, key=counts.__getitem__)]
-    shape = _block_of(best)
-    if shape is not None and all(2 * n > size for n, size in zip(shape, best.shape, strict=True)):
+    shape = _block_of(filled[max(counts, key=counts.__getitem__)])
+    sizes = [axis.n_grid for axis in plan.axes[:0:-1]]
+    if shape is not None and all(2 * n > size for n, size in zip(shape, sizes, strict=True)):
         findings.append(
             info(
                 "partial Fourier",
-                found=f"{shape[1]} of {best.shape[1]} lines, {shape[0]} of {best.shape[0]} "
+                found=f"{shape[1]} of {sizes[1]} lines, {shape[0]} of {sizes[0]} "
                 "partitions, in one block about the centre",
                 expected="all",
                 remedy="the rest is zero, or filled with --partial-fourier pocs",
@@ -160,12 +161,12 @@ def missing_lines(
     return findings
 
 
-def _block_of(filled: Bools) -> tuple[int, int] | None:
-    """Return the size ``(z, y)`` of the filled block; None where it is no single block."""
-    z, y = (np.flatnonzero(filled.any(axis=axis)) for axis in (1, 0))
-    if not z.size or not filled[z[0] : z[-1] + 1, y[0] : y[-1] + 1].all():
+def _block_of(lines: Ints) -> tuple[int, int] | None:
+    """Return the size ``(z, y)`` of the block that some lines fill; None for no single block."""
+    if not len(lines):
         return None
-    return int(z[-1] - z[0] + 1), int(y[-1] - y[0] + 1)
+    z, y = (int(n) for n in lines.max(axis=0) - lines.min(axis=0) + 1)
+    return (z, y) if z * y == len(lines) else None
 
 
 def fill_grid(
@@ -301,12 +302,22 @@ class Coverage:
         y, z, x = self._plan.axes[1], self._plan.axes[2], self._plan.axes[0]
         return (self._per_shape @ self._masks() > 0).reshape(z.n_grid, y.n_grid, x.n_grid)
 
+    @property
+    def complete(self) -> bool:
+        """Whether every sample of the grid was acquired."""
+        counts, _ = self._patterns()
+        return bool((counts > 0).all())
+
     def variance(self) -> float:
         """Noise variance of an image voxel for unit variance of a sample (orthonormal FFT)."""
+        counts, lines = self._patterns()
+        voxels = np.prod([float(axis.n_grid) for axis in self._plan.axes])
+        return float((_inverse(counts).sum(axis=1) * lines).sum() / voxels)
+
+    def _patterns(self) -> tuple[Float64, Ints]:
+        """Return how often each sample of a line was acquired, for each kind of line there is."""
         patterns, lines = np.unique(self._per_shape, axis=0, return_counts=True)
-        per_pattern = _inverse(patterns @ self._masks()).sum(axis=1)
-        voxels = np.prod([axis.n_grid for axis in self._plan.axes])
-        return float((per_pattern * lines).sum() / voxels)
+        return patterns @ self._masks(), lines
 
     def _masks(self) -> Float64:
         """Return which samples each shape covers, shape ``(shapes, x)``, origin first."""

@@ -37,12 +37,13 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
-from ultrahand.recon._finufft import FINEST_EPS, Nufft, plan_nufft
+from ultrahand.recon._finufft import FINEST_EPS, Nufft, plan_nufft, transform_bytes
 from ultrahand.records.arrays import Complex64, Float32, Float64, freeze, require
 
 PARTS = 2
 """Samples are split in two, so that two cores can share one transform; see `plan_nufft`."""
 
+DEFAULT_TOLERANCE = 2.5e-3
 FINEST_TOLERANCE = 10 * FINEST_EPS["complex64"]
 """The convolution is made in single precision, ten times finer than the tolerance."""
 
@@ -74,7 +75,7 @@ def density_weights(
     *,
     shape: tuple[int, ...],
     voxel_size_m: tuple[float, ...],
-    tolerance: float = 2.5e-3,
+    tolerance: float = DEFAULT_TOLERANCE,
     max_iterations: int = 40,
     threads: int = 1,
     max_bytes: int = 4 * 1024**3,
@@ -109,13 +110,29 @@ def density_weights(
     require(max_iterations >= 1, f"max_iterations must be >= 1, got {max_iterations}")
     cycles = _cycles_per_fov(k_per_m, shape, voxel_size_m)
     grid = _covering_grid(cycles, shape)
-    eps = min(tolerance / 10, 1e-3)
+    eps = _eps(tolerance)
     blur = _plan_blur(cycles, grid, eps=eps, threads=threads, max_bytes=max_bytes)
     start, area = _first_estimate(cycles, grid)
     inside = np.minimum(MARGIN * area, 1)
     goal = np.maximum(blur.of_cells(inside), blur.peak / 10)
     energy = (0.5 + np.linalg.norm(cycles, axis=1)) ** -(len(grid) + 1)
     return _iterate(blur, start, goal, energy, tolerance, max_iterations)
+
+
+def density_bytes(n_samples: int, shape: tuple[int, ...]) -> int:
+    """Return the least ``max_bytes`` of `density_weights` for samples within the matrix."""
+    half = _half_of_double(shape)
+    windows = 3 * 8 * math.prod(half)
+    return transform_bytes(n_samples, half, _eps(DEFAULT_TOLERANCE), 1, PARTS) + windows
+
+
+def _eps(tolerance: float) -> float:
+    return min(tolerance / 10, 1e-3)
+
+
+def _half_of_double(grid: tuple[int, ...]) -> tuple[int, ...]:
+    """Twice the field of view, of which half the first axis is enough; see `_Blur`."""
+    return (grid[0], *(2 * n for n in grid[1:]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +200,7 @@ def _plan_blur(
     n_first, dims = grid[0], len(grid)
     transform = plan_nufft(
         cycles[:, ::-1],
-        shape=(n_first, *(2 * n for n in grid[1:])),
+        shape=_half_of_double(grid),
         voxel_size_m=tuple(1 / n for n in reversed(grid)),
         eps=eps,
         threads=threads,

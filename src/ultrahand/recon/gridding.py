@@ -54,6 +54,7 @@ def grid_readouts(
     *,
     whitening: Complex64 | None,
     coils: slice,
+    n_coils: int,
     threads: int,
     max_bytes: int,
     densities: DensityCache,
@@ -72,6 +73,9 @@ def grid_readouts(
         See `noise.whitening_matrix`; None leaves the data as they are.
     coils
         Which (whitened) channels; the file is read again for the others.
+    n_coils
+        How many channels there are in all: it decides how a transform is divided, so that the
+        choice of `coils` changes nothing.
     threads, max_bytes
         Of the transforms.
     densities
@@ -90,8 +94,8 @@ def grid_readouts(
     parts = plan.positions(rows)
     k = np.concatenate([trajectory.k_per_m for _, _, trajectory in parts])
     inside = _inside(k, plan)
-    n_coils = coils.stop - coils.start
-    samples = np.empty((n_coils, int(inside.sum())), np.complex64)
+    width = coils.stop - coils.start
+    samples = np.empty((width, int(inside.sum())), np.complex64)
     place = np.concatenate([[0], np.cumsum(inside)])  # of each sample among those inside
     start = 0
     for mine, keep, trajectory in parts:
@@ -107,7 +111,7 @@ def grid_readouts(
             white = block[:, coils] if whitening is None else np.matmul(whitening[coils], block)
             first, end = start + part.start * length, start + part.stop * length
             used = inside[first:end]
-            flat = white.transpose(1, 0, 2).reshape(n_coils, -1)
+            flat = white.transpose(1, 0, 2).reshape(width, -1)
             samples[:, place[first] : place[end]] = flat if used.all() else flat[:, used]
 
         each_block(raw, mine, keep, take, threads=threads, watch=watch, progress=progress)
@@ -126,7 +130,7 @@ def grid_readouts(
         threads=threads,
         max_bytes=max_bytes,
     )
-    images = nufft.adjoint(samples).reshape(n_coils, *plan.shape)
+    images = nufft.adjoint(samples).reshape(width, *plan.shape)
     variance = float(np.sum(weights.astype(np.float64) ** 2) / np.prod(plan.shape))
     state = "" if density.converged else ", not converged"
     steps = (

@@ -7,10 +7,13 @@ Reson Med 2005;54:1439, doi:10.1002/mrm.20713).
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.linalg
+from numpy.typing import NDArray
 
 from ultrahand.errors import InputError
 from ultrahand.recon.lines import kept_samples
@@ -19,21 +22,45 @@ from ultrahand.records.noise import Noise
 from ultrahand.records.readouts import Kind, kinds_of, name_readout
 
 if TYPE_CHECKING:
-    from ultrahand.records.arrays import Complex64, Ints
+    from ultrahand.records.arrays import Complex64, Float64, Ints
     from ultrahand.records.raw import RawData
+
+Complex128 = NDArray[np.complex128]
 
 SAMPLES_PER_COIL = 10
 """Fewer noise samples than this per coil give a covariance that is itself mostly noise."""
-
 
 MAX_WHITENING = 1e15
 """Weaker noise than its inverse is none: signals would overflow single precision."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Whitener:
+    """What makes the noise of some readouts white."""
+
+    noise: Noise
+    """At `dwell_s`."""
+    matrix: Complex64
+    """See `whitening_matrix`; shape ``(coils, coils)``."""
+    dwell_s: float
+    """Dwell time of the readouts it is for; 0 where the file has none."""
+
+    def at(self, dwell_s: float) -> Complex64:
+        """Return the matrix for another dwell time: the covariance goes with one over it."""
+        if dwell_s == self.dwell_s:
+            return self.matrix
+        return self.matrix * np.float32(math.sqrt(dwell_s / self.dwell_s))
+
+    @property
+    def n_alive(self) -> int:
+        """How many coils have noise; the others are switched off."""
+        return int(self.matrix.any(axis=1).sum())
+
+
 def measure_noise(
     raw: RawData, imaging: Ints, source: RawData
-) -> tuple[Noise | None, list[Finding]]:
-    """Estimate the noise covariance of the imaging data from noise readouts.
+) -> tuple[Whitener | None, list[Finding]]:
+    """Estimate the noise covariance of imaging data from noise readouts.
 
     The variance of a sample goes with the receiver bandwidth, that is with 1 / dwell time; noise
     readouts see the receiver's whole filter, of which ``relativeReceiverNoiseBandwidth`` is the
@@ -45,19 +72,21 @@ def measure_noise(
     raw
         The measurement to be whitened.
     imaging
-        Rows of its imaging readouts.
+        Rows of the imaging readouts of one encoding: all of the same channels.
     source
-        The measurement that holds the noise readouts; may be `raw` itself.
+        The measurement that holds the noise readouts; may be `raw` itself. Those of as many
+        channels are used, each scaled by its own dwell time.
 
     Returns
     -------
-    Noise or None
+    Whitener or None
         None where there are no noise readouts, or they hold only zeros.
 
     Raises
     ------
     InputError
-        Coils that do not match, too few samples, dwell times that cannot be compared.
+        Coils that do not match, too few samples, a covariance that is singular, dwell times that
+        cannot be compared.
     """
     rows = np.flatnonzero(kinds_of(source.readouts["flags"]) == Kind.NOISE)
     if not rows.size:
@@ -70,32 +99,51 @@ def measure_noise(
             )
         ]
     coils = int(raw.readouts["active_channels"][imaging[0]])
-    samples, findings = _noise_samples(source, rows, coils, _coil_order(raw, source))
-    if not samples.any():
+    mine, findings = _of_the_same_coils(source, rows, coils)
+    dwell_s = float(raw.readouts["sample_time_s"][imaging[0]])
+    _check_dwell(source.readouts["sample_time_s"][mine], raw.readouts["sample_time_s"][imaging])
+    samples, more = _noise_samples(source, mine, coils, _coil_order(raw, source))
+    findings += more
+    if not samples.values.any():
         return None, [
+            *findings,
             warning(
                 "noise readouts",
-                found=f"{len(rows)} readouts of zeros",
+                found=f"{len(mine)} readouts of zeros",
                 expected="noise",
                 remedy="no whitening and no standard errors",
-            )
+            ),
         ]
-    if samples.shape[1] < SAMPLES_PER_COIL * coils:
+    count = samples.values.shape[1]
+    if count < SAMPLES_PER_COIL * coils:
         raise InputError(
             "noise readouts",
-            found=f"{samples.shape[1]} samples for {coils} coils",
+            found=f"{count} samples for {coils} coils",
             expected=f"at least {SAMPLES_PER_COIL * coils}",
             remedy="measure more noise, or run with --noise none",
         )
-    scale, note = _scale(raw, imaging, source, rows)
-    covariance = samples @ samples.conj().T / samples.shape[1] * scale
+    bandwidth = raw.header.relative_noise_bandwidth or 1.0
+    scales = (samples.dwell_s / dwell_s if dwell_s > 0 else np.ones(count)) / bandwidth
+    values = samples.values * np.sqrt(scales)
     noise = Noise(
-        covariance=covariance,
-        n_samples=samples.shape[1],
-        scale=scale,
-        origin=f"{len(rows)} noise readouts, {samples.shape[1]} samples",
+        covariance=values @ values.conj().T / count,
+        n_samples=count,
+        scale=float(scales.mean()),
+        origin=f"{len(mine)} noise readouts, {count} samples",
     )
-    return noise, [*findings, note]
+    findings += [_how_scaled(raw, imaging, samples.dwell_s, noise.scale)]
+    whitener = Whitener(noise, whitening_matrix(noise), dwell_s)
+    dead = coils - whitener.n_alive
+    if dead:
+        findings.append(
+            warning(
+                "noise readouts",
+                found=f"{dead} channels without noise",
+                expected="noise in every channel",
+                remedy="these channels are left out",
+            )
+        )
+    return whitener, findings
 
 
 def whitening_matrix(noise: Noise) -> Complex64:
@@ -135,22 +183,49 @@ def whitening_matrix(noise: Noise) -> Complex64:
     return whitening.astype(np.complex64)
 
 
-def _noise_samples(
-    source: RawData, rows: Ints, coils: int, order: Ints | None
-) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.complex128]], list[Finding]]:
-    """Read all noise samples, shape ``(coils, samples)``, in the order of the imaging coils."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Samples:
+    """Noise samples of all readouts, one after the other."""
+
+    values: Complex128
+    """Shape ``(coils, samples)``, in the order of the imaging coils."""
+    dwell_s: Float64
+    """Shape ``(samples,)``."""
+
+
+def _of_the_same_coils(source: RawData, rows: Ints, coils: int) -> tuple[Ints, list[Finding]]:
+    """Choose the noise readouts of as many channels as the imaging readouts have."""
     channels = source.readouts["active_channels"][rows]
-    if (channels != coils).any():
-        row = int(rows[np.argmax(channels != coils)])
+    mine = rows[channels == coils]
+    if not mine.size:
         raise InputError(
-            f"noise {name_readout(source.readouts, row)}, active_channels",
-            found=str(int(source.readouts["active_channels"][row])),
+            f"noise {name_readout(source.readouts, int(rows[0]))}, active_channels",
+            found=str(int(channels[0])),
             expected=f"{coils} as the imaging readouts",
             remedy="use the noise scan of the same coils, or run with --noise none",
         )
-    parts = []
+    if len(mine) == len(rows):
+        return mine, []
+    others = ", ".join(str(n) for n in np.unique(channels[channels != coils]))
+    return mine, [
+        info(
+            "noise readouts",
+            found=f"{len(mine)} of {coils} channels, {len(rows) - len(mine)} of {others}",
+            expected="the channels of the imaging readouts",
+            remedy=f"those of {coils} channels are used",
+        )
+    ]
+
+
+def _noise_samples(
+    source: RawData, rows: Ints, coils: int, order: Ints | None
+) -> tuple[_Samples, list[Finding]]:
+    """Read all finite noise samples."""
+    parts, times = [], []
     for mine, keep in kept_samples(source.readouts, rows):
-        parts.append(source.source.samples(mine)[:, :, keep].reshape(coils, -1))
+        block = source.source.samples(mine)[:, :, keep]
+        parts.append(block.reshape(coils, -1))
+        times.append(np.repeat(source.readouts["sample_time_s"][mine], block.shape[2]))
     samples = np.concatenate(parts, axis=1).astype(np.complex128)
     finite = np.isfinite(samples).all(axis=0)
     findings = []
@@ -171,7 +246,8 @@ def _noise_samples(
             )
         )
     samples = samples[:, finite]
-    return samples if order is None else samples[order], findings
+    dwell = np.concatenate(times)[finite]
+    return _Samples(samples if order is None else samples[order], dwell), findings
 
 
 def _coil_order(raw: RawData, source: RawData) -> Ints | None:
@@ -189,28 +265,32 @@ def _coil_order(raw: RawData, source: RawData) -> Ints | None:
     return np.array([have.index(label) for label in wanted])
 
 
-def _scale(raw: RawData, imaging: Ints, source: RawData, rows: Ints) -> tuple[float, Finding]:
-    times = np.unique(source.readouts["sample_time_s"][rows])
-    dwell = np.unique(raw.readouts["sample_time_s"][imaging])
-    if len(times) > 1 or len(dwell) > 1 or (times[0] == 0) != (dwell[0] == 0):
+def _check_dwell(noise_s: Float64, imaging_s: Float64) -> None:
+    """Refuse dwell times that give no ratio: a zero beside others."""
+    zeros = {bool(t == 0) for t in (*noise_s, *imaging_s)}
+    if len(zeros) > 1:
         raise InputError(
             "sample_time_us",
-            found=f"noise {_in_us(times)}, imaging {_in_us(dwell)}",
-            expected="one dwell time each, both above 0",
+            found=f"noise {_in_us(noise_s)}, imaging {_in_us(imaging_s)}",
+            expected="dwell times above 0 in both",
             remedy="run with --noise none or correct the dwell times",
         )
-    ratio = float(times[0] / dwell[0]) if dwell[0] > 0 else 1.0
-    bandwidth = raw.header.relative_noise_bandwidth or 1.0
-    scale = ratio / bandwidth
-    return scale, info(
+
+
+def _how_scaled(raw: RawData, imaging: Ints, noise_s: Float64, scale: float) -> Finding:
+    imaging_s = raw.readouts["sample_time_s"][imaging]
+    bandwidth = raw.header.relative_noise_bandwidth
+    several = len(np.unique(imaging_s)) > 1
+    said = f"{bandwidth:g}" if bandwidth else "1 (not in the header)"
+    here = f" for {_in_us(imaging_s[:1])}, for others by one over the dwell time"
+    return info(
         "noise scaling",
-        found=f"dwell {_in_us(times)} in noise, {_in_us(dwell)} in imaging readouts, relative "
-        f"receiver noise bandwidth {bandwidth:g}"
-        + ("" if raw.header.relative_noise_bandwidth else " (not in the header)"),
+        found=f"dwell {_in_us(noise_s)} in noise, {_in_us(imaging_s)} in imaging readouts, "
+        f"relative receiver noise bandwidth {said}",
         expected="the covariance of the imaging data",
-        remedy=f"covariance times {scale:.4g}",
+        remedy=f"covariance times {scale:.4g}{here if several else ''}",
     )
 
 
-def _in_us(times: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:
-    return ", ".join(f"{t * 1e6:g} us" for t in times[:4])
+def _in_us(times: Float64) -> str:
+    return ", ".join(f"{t * 1e6:g} us" for t in np.unique(times)[:4])

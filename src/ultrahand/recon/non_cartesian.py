@@ -33,6 +33,7 @@ class NonCartesianPlan:
     shots: tuple[Shots, ...]
     k_per_m: Float64
     """One unit of the file in cycles per metre, shape ``(dims,)``."""
+    unit: KUnit
     origin: str
     """How the unit was decided."""
     partition_k_per_m: Float64 | None
@@ -132,6 +133,7 @@ def plan_non_cartesian(
     plan = NonCartesianPlan(
         shots=tuple(shots),
         k_per_m=scale,
+        unit=decided,
         origin=origin,
         partition_k_per_m=partition,
         shape=(nz, space.matrix[1], space.matrix[0]),

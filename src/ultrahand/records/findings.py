@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from ultrahand.errors import InputError, one_line
+from ultrahand.errors import InputError, ResourceError, one_line
 
 
 class Level(enum.StrEnum):
@@ -35,8 +35,16 @@ class Finding:
             object.__setattr__(self, name, one_line(getattr(self, name)))
 
     @classmethod
-    def of_error(cls, error: InputError) -> Finding:
+    def of_error(cls, error: InputError | ResourceError) -> Finding:
         """Turn a refusal into a row."""
+        if isinstance(error, ResourceError):
+            return cls(
+                level=Level.ERROR,
+                field="memory",
+                found=str(error),
+                expected="work that fits",
+                remedy="allow more with --max-memory",
+            )
         return cls(
             level=Level.ERROR,
             field=error.field,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol, final
 
 import numpy as np
@@ -39,6 +41,8 @@ class RawData:
     source: SampleSource
     findings: tuple[Finding, ...] = ()
     """What the reader found odd."""
+    reading: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    """How the file was read, as it was resolved: ``container``, ``group``, ``conjugate``."""
 
     def __post_init__(self) -> None:
         readouts = np.asarray(self.readouts)
