@@ -6,6 +6,9 @@ the remedy. Identifying values of the patient never enter such a line.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 EXIT_DEFECT = 1
 EXIT_USAGE = 2
 EXIT_INPUT = 3
@@ -57,9 +60,21 @@ class InputError(UltrahandError):
         self.remedy = one_line(remedy)
         self.file: str | None = None
         """Name of the file at fault, where the reader knows it."""
+        self.role: str | None = None
+        """Which input is at fault where it is not the raw data: ``noise``, ``trajectory``."""
         super().__init__(
             f"{self.field}: found {self.found}, expected {self.expected}; {self.remedy}"
         )
+
+
+@contextmanager
+def concerning(role: str | None) -> Iterator[None]:
+    """Mark the refusals from within as those of another input than the raw data."""
+    try:
+        yield
+    except InputError as error:
+        error.role = error.role or role
+        raise
 
 
 def one_line(text: str, limit: int = 400) -> str:

@@ -1047,6 +1047,7 @@ BESIDE_CASES = (
         "123 a trajectory of another measurement",
         beside("k.npy", lambda: npy(np.ones((25, 16, 2))), radial),
         *("external trajectory", "(25, 16, 2)", "26 readouts", "--trajectory-offset"),
+        at_fault="k.npy",
         options=given("k.npy"),
     ),
     accepted(

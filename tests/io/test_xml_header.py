@@ -87,6 +87,23 @@ def test_a_full_header_is_read_in_si_units():
     assert header.flip_angles_deg == (11.0,)
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (("<TR>11.5", "<TR>1e300"), "repetition_times_s"),
+        (("<TE>4.3", "<TE>-4.3"), "echo_times_s"),
+        (("<TI>900", "<TI>1000001"), "inversion_times_s"),
+        (("<flipAngle_deg>11", "<flipAngle_deg>-11"), "flip_angles_deg"),
+        (("<flipAngle_deg>11", "<flipAngle_deg>11000"), "flip_angles_deg"),
+    ],
+)
+def test_impossible_sequence_parameters_are_left_out_and_said(change, field):
+    header, (finding,) = read(FULL, change)
+    assert getattr(header, field) == ()
+    assert finding.field.startswith("sequenceParameters")
+    assert finding.level == "warning"
+
+
 def test_limits_say_none_where_the_header_is_silent():
     (encoding,) = read()[0].encodings
     assert encoding.limits == {

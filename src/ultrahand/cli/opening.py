@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ultrahand.cli.bounds import bounded
-from ultrahand.errors import UsageError
+from ultrahand.errors import InputError, UsageError
 from ultrahand.io.read_raw import Conjugate, read_raw
 from ultrahand.io.trajectory_file import read_trajectory, split_name
 from ultrahand.recon.k_units import KUnit
@@ -93,7 +93,13 @@ def plan(raw: RawData, options: argparse.Namespace) -> Opened:
         max_memory=options.max_memory,
         threads=options.threads,
     )
-    return Opened(raw, plan_reconstruction(raw, chosen, noise=noise, trajectory=trajectory), inputs)
+    try:
+        made = plan_reconstruction(raw, chosen, noise=noise, trajectory=trajectory)
+    except InputError as error:
+        if error.role in inputs:
+            error.file = error.file or inputs[error.role].name
+        raise
+    return Opened(raw, made, inputs)
 
 
 def _unit(text: str | None) -> KUnit | None:

@@ -24,6 +24,9 @@ FOV_RANGE_MM: Final = (1.0, 5000.0)
 THINNEST_MM: Final = 1e-3
 """Of an axis of one voxel, as a slice."""
 MAX_COUNTER: Final = 65535
+MAX_TIME_MS: Final = 1e6
+"""A quarter of an hour: no sequence waits longer."""
+MAX_FLIP_DEG: Final = 360.0
 MATRIX_TOLERANCE: Final = 0.01
 """Converters write 35.9996 for 36; anything further from a whole number is refused."""
 
@@ -122,10 +125,10 @@ def _header(root: Node, findings: list[Finding]) -> Header:
         patient_position=_patient_position(measurement, findings),
         relative_noise_bandwidth=_bandwidth(system, findings),
         coil_labels=_coil_labels(system),
-        repetition_times_s=_numbers(sequence, "TR", S_PER_MS),
-        echo_times_s=_numbers(sequence, "TE", S_PER_MS),
-        inversion_times_s=_numbers(sequence, "TI", S_PER_MS),
-        flip_angles_deg=_numbers(sequence, "flipAngle_deg", 1.0),
+        repetition_times_s=_times_s(sequence, "TR", findings),
+        echo_times_s=_times_s(sequence, "TE", findings),
+        inversion_times_s=_times_s(sequence, "TI", findings),
+        flip_angles_deg=_within(sequence, "flipAngle_deg", MAX_FLIP_DEG, findings),
         user_parameters=MappingProxyType(_user_parameters(root, findings)),
     )
 
@@ -335,8 +338,25 @@ def _user_parameters(root: Node, findings: list[Finding]) -> dict[str, str | flo
     return found
 
 
-def _numbers(node: Node, name: str, factor: float) -> tuple[float, ...]:
-    return tuple(_number(child) * factor for child in node.all(name))
+def _times_s(node: Node, name: str, findings: list[Finding]) -> tuple[float, ...]:
+    return tuple(value * S_PER_MS for value in _within(node, name, MAX_TIME_MS, findings))
+
+
+def _within(node: Node, name: str, most: float, findings: list[Finding]) -> tuple[float, ...]:
+    """Return the values of a sequence parameter; none of them where one cannot be right."""
+    values = tuple(_number(child) for child in node.all(name))
+    wrong = [value for value in values if not 0 <= value <= most]
+    if not wrong:
+        return values
+    findings.append(
+        warning(
+            f"sequenceParameters {name}",
+            found=f"{wrong[0]:g}",
+            expected=f"0 to {most:g}",
+            remedy=f"all {name} are left out; correct the header",
+        )
+    )
+    return ()
 
 
 def _text(node: Node, name: str) -> str | None:

@@ -3,7 +3,7 @@
 from ultrahand.phantoms.cartesian import CartesianScan
 from ultrahand.phantoms.coils import Coils, smooth_coils, uniform_coil
 from ultrahand.phantoms.hand import five_fingers
-from ultrahand.phantoms.noncartesian import KUnit, NonCartesianScan, in_unit
+from ultrahand.phantoms.noncartesian import NonCartesianScan, StoredUnit, in_unit
 from ultrahand.phantoms.objects import Ellipsoid, GaussianBead, PhantomObject, transform, truth
 from ultrahand.phantoms.sections import Ellipse, GaussianSlab, Slice
 from ultrahand.phantoms.setting import geometry_of, slice_of
@@ -18,10 +18,10 @@ __all__ = [
     "Ellipsoid",
     "GaussianBead",
     "GaussianSlab",
-    "KUnit",
     "NonCartesianScan",
     "PhantomObject",
     "Slice",
+    "StoredUnit",
     "ThermalNoise",
     "five_fingers",
     "geometry_of",

@@ -29,12 +29,13 @@ from ultrahand.records.arrays import Float32, Float64, Ints, Structured, freeze,
 from ultrahand.records.header import Lengths, Triple
 from ultrahand.units import M_PER_MM
 
-KUnit: TypeAlias = Literal[
+# Written apart from `recon.k_units` on purpose: a wrong factor there must not hide here.
+StoredUnit: TypeAlias = Literal[
     "cycles/pixel", "rad/pixel", "cycles/fov", "1/m", "1/cm", "1/mm", "rad/m", "rad/mm"
 ]
 
 
-def in_unit(k_per_m: Float64, unit: KUnit, fov_m: Float64, matrix: Float64) -> Float64:
+def in_unit(k_per_m: Float64, unit: StoredUnit, fov_m: Float64, matrix: Float64) -> Float64:
     """Express positions in another unit.
 
     Parameters
@@ -75,7 +76,7 @@ class NonCartesianScan:
     stack: every shot is taken for each of ``matrix[2]`` partitions, counted by step 2."""
     trajectory: str = "other"
     """Name in the header: ``radial``, ``spiral``, ``other``."""
-    trajectory_unit: KUnit = "cycles/pixel"
+    trajectory_unit: StoredUnit = "cycles/pixel"
     trajectory_in_file: bool = True
     """False leaves the file without: it must be given from outside."""
     n_slices: int = 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ultrahand.errors import InputError, UsageError
+from ultrahand.errors import InputError, UsageError, concerning
 from ultrahand.physics.identify import identify_nucleus
 from ultrahand.pipelines.options import Combine, Method, Parts, ReconOptions
 from ultrahand.recon.axes import slice_thickness_m
@@ -215,7 +215,8 @@ def _plan_encoding(
         )
     whitener = None
     if options.whiten:
-        whitener, more = measure_noise(raw, rows, noise)
+        with concerning(None if noise is raw else "noise"):
+            whitener, more = measure_noise(raw, rows, noise)
         findings += more
     if whitener is not None:
         _check_dwell(raw, volumes)

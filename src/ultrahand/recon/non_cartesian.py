@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ultrahand.errors import InputError
+from ultrahand.errors import InputError, concerning
 from ultrahand.recon.k_units import KUnit, decide_unit, per_m
 from ultrahand.recon.lines import line_indices
 from ultrahand.recon.sampling import Shots, from_array, from_file
@@ -18,6 +18,7 @@ from ultrahand.records.trajectory import Trajectory
 if TYPE_CHECKING:
     from ultrahand.recon.sorting import Volume
     from ultrahand.records.arrays import Float64, Ints, Real
+    from ultrahand.records.header import Encoding
     from ultrahand.records.raw import RawData
 
 FLAT: Final = 1e-3
@@ -92,15 +93,17 @@ def plan_non_cartesian(
     """
     rows = np.sort(np.concatenate([volume.rows for volume in volumes]))
     findings: list[Finding] = []
-    if trajectory is None:
-        shots = from_file(raw, rows)
-    else:
-        shots, findings = from_array(raw, volumes, trajectory, offset, axes)
     encoding = raw.header.encodings[volumes[0].encoding]
     space = encoding.recon
-    dims = shots[0].k.shape[2]
-    largest = np.max([np.abs(part.k).max(axis=(0, 1)) for part in shots], axis=0)
-    decided, origin = decide_unit(largest, space, unit or _declared(raw))
+    with concerning(None if trajectory is None else "trajectory"):
+        if trajectory is None:
+            shots = from_file(raw, rows)
+            findings += _compare_limit(raw, rows, encoding)
+        else:
+            shots, findings = from_array(raw, volumes, trajectory, offset, axes)
+        dims = shots[0].k.shape[2]
+        largest = np.max([np.abs(part.k).max(axis=(0, 1)) for part in shots], axis=0)
+        decided, origin = decide_unit(largest, space, unit or _declared(raw))
     scale = per_m(decided, space)[:dims]
     findings.append(info("trajectory unit", found=origin, expected="one unit"))
     edge = np.array(space.matrix) / (2 * np.array(space.fov_m))
@@ -145,6 +148,25 @@ def plan_non_cartesian(
         three_d=three_d,
     )
     return plan, findings
+
+
+def _compare_limit(raw: RawData, rows: Ints, encoding: Encoding) -> list[Finding]:
+    """Compare the shots that were acquired with those the header declares."""
+    limit = encoding.limits.get("kspace_encoding_step_1")
+    if limit is None or limit.maximum is None:
+        return []
+    declared = limit.maximum - (limit.minimum or 0) + 1
+    found = len(np.unique(raw.readouts["kspace_encode_step_1"][rows]))
+    if found == declared:
+        return []
+    return [
+        warning(
+            "encodingLimits kspace_encoding_step_1",
+            found=f"{found} shots in the readouts",
+            expected=f"{declared} as the header says",
+            remedy="the readouts decide; was the measurement stopped?",
+        )
+    ]
 
 
 def _declared(raw: RawData) -> KUnit | None:
