@@ -28,6 +28,8 @@ boundscheck: $(VENV)/.installed
 
 check-long: $(VENV)/.installed
 	$(BIN)/python -m pytest -m long
+	HYPOTHESIS_PROFILE=searching $(BIN)/python -m pytest -q --timeout 1800 \
+	    tests/io/test_round_trip.py tests/recon/test_axes.py
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks

@@ -5,6 +5,13 @@ from zlib import crc32
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, so that a change is what turns a test red; `make check-long` looks
+# for new ones.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("searching", max_examples=2000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
 @pytest.fixture

@@ -38,9 +38,13 @@ class Axis:
         return np.asarray(k) % self.n_grid
 
     def on_grid(self, k: Ints) -> Bools:
-        """Tell which signed line indices the grid holds (a smaller grid drops the outer ones)."""
+        """Tell which signed line indices the grid holds (a smaller grid drops the outer ones).
+
+        ``+N/2`` of an even grid is the line ``-N/2``; where both could come, it is dropped.
+        """
         k = np.asarray(k)
-        return (k >= -(self.n_grid // 2)) & (k <= self.n_grid // 2)
+        top = (self.n_grid - 1) // 2 if self.n_grid < self.n_encoded else self.n_grid // 2
+        return (k >= -(self.n_grid // 2)) & (k <= top)
 
     def image_columns(self) -> Ints:
         """Return grid indices (origin at index 0) of the kept voxels, in image order."""

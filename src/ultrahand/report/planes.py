@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,17 +52,20 @@ def draw_planes(path: Path, values: Float32, geometry: Geometry, *, unit: str, t
         ) from None
     planes = [p for p in _PLANES if min(values.shape[p[0]], values.shape[p[1]]) > 1]
     planes = planes or [_PLANES[0]]
+    values = np.nan_to_num(values)  # slices that were not measured
     centre = _centre(values)
     top = float(np.percentile(values, 99.8)) or float(values.max()) or 1.0
-    figure = Figure(figsize=(4.2 * len(planes) + 0.6, 4.4), layout="constrained", facecolor="white")
+    width = 4.2 * len(planes) + 0.6
+    figure = Figure(figsize=(width, 4.6), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(planes), squeeze=False)[0]
     for ax, plane in zip(axes, planes, strict=True):
         shown = _draw(ax, values, geometry, plane, centre, top)
     bar = figure.colorbar(shown, ax=axes[-1], shrink=0.8)
     bar.set_label(unit)
-    note = "" if geometry.known else "  (geometry unknown: axes of the scan, not of the patient)"
-    figure.suptitle(title + note, fontsize=10)
+    note = "" if geometry.known else "\ngeometry unknown: axes of the scan, not of the patient"
+    lines = fill(title, int(12 * width))
+    figure.suptitle(lines + note, fontsize=10)
     figure.savefig(path, dpi=110, format="png", metadata={"Software": "ultrahand"})
 
 
