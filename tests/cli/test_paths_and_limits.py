@@ -17,6 +17,8 @@ from bad_inputs import npy
 from commands import LIMIT_S, snapshot, ultrahand
 
 from damage import cartesian, radial, write
+from ultrahand.io.write_ismrmrd import write_hdf5
+from ultrahand.phantoms import CartesianScan, five_fingers, simulate, smooth_coils
 
 # Root reads and writes whatever the permissions say, unless these rights are dropped.
 ORDINARY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
@@ -304,6 +306,48 @@ def test_too_little_memory_ends_in_code_5_with_what_is_needed(raw, outputs, run)
     for word in ("--max-memory 0.01 GB", "are needed", "grid", "blocks", "image", "program"):
         assert word in line
     assert not list(outputs.iterdir())
+
+
+def test_work_that_goes_in_slabs_stays_within_the_memory_it_was_given(outputs, run, rng):
+    fov = (0.1, 0.1, 0.1)
+    path = outputs / "raw.h5"
+    scan = CartesianScan(matrix=(128, 128, 64), fov_m=fov, dimension=3)
+    write_hdf5(simulate(five_fingers(fov), smooth_coils(8, fov), scan, rng), path)
+    limit = 430_000_000
+    images = []
+    for options in ((), ("--max-memory", str(limit), "--threads", "2")):
+        out = outputs / "image.nii.gz"
+        ended = run("recon", path, "-o", out, "--force", *options)
+        assert ended.code == 0
+        images.append(out.read_bytes())
+    assert ended.peak_bytes < limit
+    assert images[0] == images[1]
+
+
+def test_noise_of_another_group_of_the_file_is_used(raw, outputs, run):
+    made = cartesian()
+    write(raw.with_name("noise.h5"), made)
+    with h5py.File(raw.with_name("noise.h5")) as noise, h5py.File(raw, "r+") as file:
+        noise.copy("dataset", file, "prescan")
+    ended = run("recon", raw, "-o", outputs / "a.nii.gz")
+    assert ended.code == 2
+    assert "--group" in ended.the_line("")
+    group = ("--group", "dataset")
+    for name, options in (("a", ()), ("b", ("--noise", f"{raw}:prescan"))):
+        assert run("recon", raw, "-o", outputs / f"{name}.nii.gz", *group, *options).code == 0
+    first, second = (json.loads((outputs / f"{n}.json").read_text()) for n in "ab")
+    assert first["Provenance"]["Options"]["group"] == "dataset"
+    assert second["Provenance"]["Options"]["noise"] == "file"
+    assert (outputs / "a.nii.gz").read_bytes() == (outputs / "b.nii.gz").read_bytes()
+
+
+def test_options_stand_in_the_sidecar_as_they_were_resolved(raw, outputs, run):
+    assert run("recon", raw, "-o", outputs / "a.nii.gz").code == 0
+    options = json.loads((outputs / "a.json").read_text())["Provenance"]["Options"]
+    assert "auto" not in map(str, options.values())
+    assert options["method"] == "fft"
+    assert options["conjugate"] is False
+    assert options["group"] == "dataset"
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "lots", "1 PB"])

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from damage import cartesian, radial, write, write_stream
+from ultrahand.cli.arguments import split_name
 from ultrahand.errors import InputError, UsageError
-from ultrahand.io.trajectory_file import read_trajectory, split_name
+from ultrahand.io.trajectory_file import read_trajectory
 
 PLENTY = 10**6
 

@@ -281,6 +281,20 @@ def test_external_trajectory_serves_every_repetition(rng):
     np.testing.assert_allclose(second, first, rtol=1e-4, atol=1e-5 * first.max())
 
 
+def test_external_trajectory_serves_every_average(rng):
+    """Also where no counter but the average tells the readouts apart."""
+    once = measured(radial(trajectory_in_file=False), rng)
+    table = np.concatenate([once.readouts, once.readouts])
+    table["average"][len(once.readouts) :] = 1
+    table["kspace_encode_step_1"] = 0
+    data = once.source.data + tuple(3 * d for d in once.source.data)
+    twice = RawData(header=once.header, readouts=table, source=ArraySource(data=data))
+    options = {"trajectory": radial().k_per_m, "trajectory_unit": "1/m"}
+    expected = only_magnitude(once, **options).values
+    found = only_magnitude(twice, **options).values
+    np.testing.assert_allclose(found, 2 * expected, atol=0.01 * expected.max())
+
+
 @pytest.mark.parametrize("longer", ["readouts", "trajectory"])
 def test_leading_samples_are_skipped(rng, longer):
     k = radial().k_per_m

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--noise",
         default="auto",
-        metavar="auto|none|FILE",
+        metavar="auto|none|FILE[:GROUP]",
         help="noise readouts of this file (auto), of another file, or none",
     )
     parser.add_argument(
@@ -135,6 +136,16 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="count", default=0, help="say more")
     parser.add_argument("-q", "--quiet", action="store_true", help="say errors only")
     parser.add_argument("--log", metavar="FILE", help="write all messages to a file too")
+
+
+def split_name(text: str) -> tuple[Path, str | None]:
+    """Split ``FILE[:DATASET]``; a colon that is part of an existing file's name stays there."""
+    name, _, inside = text.rpartition(":")
+    try:
+        whole = not name or Path(text).exists()
+    except OSError:  # a name that is too long, for example
+        whole = True
+    return (Path(text), None) if whole else (Path(name), inside)
 
 
 def memory(text: str) -> int:

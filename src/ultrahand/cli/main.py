@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn, final
 
 from ultrahand import __version__
-from ultrahand.cli.arguments import add_check, add_recon, add_warmup
+from ultrahand.cli.arguments import add_check, add_recon, add_warmup, split_name
 from ultrahand.cli.supervise import supervised
 from ultrahand.errors import (
     EXIT_DEFECT,
@@ -125,7 +125,7 @@ def _inputs(options: argparse.Namespace) -> list[Path]:
         noise if noise not in ("auto", "none") else None,
         getattr(options, "trajectory", None),
     ]
-    return [Path(name) for name in given if name]
+    return [split_name(name)[0] for name in given if name]
 
 
 def _set_streams() -> None:
@@ -160,12 +160,8 @@ def _set_logging(options: argparse.Namespace) -> None:
 def _log_file(path: Path, options: argparse.Namespace) -> logging.Handler:
     from ultrahand.io.outputs import is_same_file
 
-    others = _inputs(options)
-    others += [
-        other.with_name(other.name.rpartition(":")[0]) for other in others if ":" in other.name
-    ]
     try:
-        if any(is_same_file(path, other) for other in others):
+        if any(is_same_file(path, other) for other in _inputs(options)):
             raise UsageError(f"--log {path.name}: an input is never overwritten; choose another")
         if path.exists() and not path.is_file():
             raise UsageError(f"--log {path.name}: not a file; choose another")

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ultrahand.cli.arguments import split_name
 from ultrahand.cli.bounds import bounded
 from ultrahand.errors import InputError, UsageError
 from ultrahand.io.read_raw import Conjugate, read_raw
-from ultrahand.io.trajectory_file import read_trajectory, split_name
+from ultrahand.io.trajectory_file import read_trajectory
 from ultrahand.recon.k_units import KUnit
 from ultrahand.records import Finding, Level, RawData
 
@@ -49,7 +50,7 @@ def inputs_of(options: argparse.Namespace) -> dict[str, Path]:
     """Return the files a command reads, by their role."""
     inputs = {"raw": Path(options.raw)}
     if options.noise not in ("auto", "none"):
-        inputs["noise"] = Path(options.noise)
+        inputs["noise"] = split_name(options.noise)[0]
     if options.trajectory:
         inputs["trajectory"] = split_name(options.trajectory)[0]
     return inputs
@@ -70,7 +71,8 @@ def plan(raw: RawData, options: argparse.Namespace) -> Opened:
     noise = None
     if "noise" in inputs:
         with bounded(inputs["noise"]):
-            noise = read_raw(options.noise, conjugate=Conjugate(options.conjugate))
+            path, group = split_name(options.noise)
+            noise = read_raw(path, group=group, conjugate=Conjugate(options.conjugate))
     trajectory, unit = None, options.trajectory_unit
     if options.trajectory:
         inside = split_name(options.trajectory)[1]

@@ -111,8 +111,8 @@ def _measurement_group(file: h5py.File, name: str | None) -> h5py.Group:
         )
     if len(measurements) > 1 or len(names) >= MAX_ROOT_NAMES:
         raise UsageError(
-            f"several measurements in the file: choose with --group, one of "
-            f"{_listing(measurements)}"
+            "several measurements in the file: choose with --group (FILE:GROUP for another input) "
+            f"one of {_listing(measurements)}"
         )
     return next(iter(measurements.values()))
 
@@ -174,8 +174,8 @@ def _check_size(name: str, found: h5py.Dataset, creation: h5py.h5p.PropDCID) -> 
         )
 
 
-def names_in(file: h5py.File) -> list[str]:
-    """List the root's names, stopping early: a hostile file may hold a million.
+def names_in(group: h5py.Group) -> list[str]:
+    """List the names in a group, stopping early: a hostile file may hold a million.
 
     In the file's own order, since sorting would read all of them first.
     """
@@ -185,7 +185,7 @@ def names_in(file: h5py.File) -> list[str]:
         names.append(name.decode("utf-8", "surrogateescape"))
         return True if len(names) >= MAX_ROOT_NAMES else None
 
-    file.id.links.iterate(take, order=h5py.h5.ITER_NATIVE)
+    group.id.links.iterate(take, order=h5py.h5.ITER_NATIVE)
     return sorted(names)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from ultrahand.errors import InputError, UsageError
 from ultrahand.io.container import Container, container_of
 from ultrahand.io.file_bytes import Unchanged, naming
-from ultrahand.io.hdf5_file import measurement_group, open_file
+from ultrahand.io.hdf5_file import measurement_group, names_in, open_file
 from ultrahand.io.hdf5_readouts import read_readouts, read_xml
 from ultrahand.io.mrd_stream import read_stream
 from ultrahand.io.xml_header import read_header
@@ -105,7 +105,20 @@ def _parts(
         xml = read_xml(place, file)
         readouts, source = read_readouts(place, file)
         name = place.name.strip("/")
-    return xml, readouts, source, (), name
+        others = [n for n in names_in(place) if n not in ("xml", "data")]
+    findings = (
+        (
+            info(
+                f"group {name}",
+                found=f"also {', '.join(others[:8])}",
+                expected="xml and data",
+                remedy="set aside",
+            ),
+        )
+        if others
+        else ()
+    )
+    return xml, readouts, source, findings, name
 
 
 @final

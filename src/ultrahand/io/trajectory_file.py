@@ -35,16 +35,6 @@ _ZIP_MAGIC: Final = b"PK\x03\x04"
 _MAX_ZIP_DIRECTORY: Final = 2**20
 
 
-def split_name(text: str) -> tuple[Path, str | None]:
-    """Split ``FILE[:DATASET]``; a colon that is part of an existing file's name stays there."""
-    name, _, inside = text.rpartition(":")
-    try:
-        whole = not name or Path(text).exists()
-    except OSError:  # a name that is too long, for example
-        whole = True
-    return (Path(text), None) if whole else (Path(name), inside)
-
-
 def read_trajectory(path: Path, inside: str | None, *, most: int) -> tuple[Real, str | None]:
     """Read the numbers of a trajectory and the unit the file declares, if it does.
 

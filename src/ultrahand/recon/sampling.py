@@ -174,29 +174,30 @@ _ShotMap = Callable[["Ints"], "tuple[Ints, str]"]
 def _shot_maps(table: Structured, volumes: list[Volume]) -> dict[int, _ShotMap]:
     """Return the shot counts that make sense, each with its way to give every row a shot."""
     rows = np.concatenate([volume.rows for volume in volumes])
-    groups = [np.sort(part) for volume in volumes for part in volume.slices.values()]
-    step = table["kspace_encode_step_1"]
+    images = [np.sort(part) for volume in volumes for part in volume.slices.values()]
+    average, step = table["average"], table["kspace_encode_step_1"]
+    passes = [part[average[part] == a] for part in images for a in np.unique(average[part])]
     maps: dict[int, _ShotMap] = {}
 
-    def in_order(wanted: Ints) -> tuple[Ints, str]:
+    def in_order(groups: list[Ints], how: str) -> None:
+        if len({len(group) for group in groups}) != 1:
+            return
         rank = np.empty(len(table), np.int64)
         for group in groups:
             rank[group] = np.arange(len(group))
-        return rank[wanted], "in the order of acquisition within a repetition"
+        said = f"in the order of acquisition{how}"
+        maps.setdefault(len(groups[0]), lambda wanted: (rank[wanted], said))
 
-    def all_in_order(wanted: Ints) -> tuple[Ints, str]:
-        return np.searchsorted(np.sort(rows), wanted), "in the order of acquisition"
-
-    def by_step(wanted: Ints) -> tuple[Ints, str]:
-        return step[wanted].astype(np.int64), "by kspace_encode_step_1"
-
-    maps[len(rows)] = all_in_order
-    if len({len(group) for group in groups}) == 1:
-        maps[len(groups[0])] = in_order
+    in_order([np.sort(rows)], "")
+    in_order(images, " within a repetition")
+    in_order(passes, " within an average")
     values = np.unique(step[rows])
     # An aborted repetition lacks some steps; what is there still names its shot.
     if values[0] == 0 and values[-1] == len(values) - 1 and len(values) > 1:
-        maps[len(values)] = by_step
+        maps[len(values)] = lambda wanted: (
+            step[wanted].astype(np.int64),
+            "by kspace_encode_step_1",
+        )
     return maps
 
 
