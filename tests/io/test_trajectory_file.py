@@ -74,7 +74,7 @@ def test_of_several_arrays_one_must_be_chosen(k, tmp_path):
 def test_what_are_no_positions_is_refused(save, values, tmp_path):
     path = tmp_path / "k"
     with path.open("wb") as file:
-        save(file, values, allow_pickle=True)
+        save(file, values)  # with pickles, where it must
     assert "real numbers" in refusal(path).expected
 
 
