@@ -718,7 +718,7 @@ MEANING_CASES = (
         "50 a line twice",
         counter("kspace_encode_step_1", [*range(23), 22]),
         ("repeated lines", "1 readouts"),
-        ("partial Fourier", "23 of 24"),
+        ("k-space beyond the sampled region", "23 of 24"),
     ),
     accepted("51 two lines missing", scan(missing), ("missing lines", "22 of 24")),
     accepted("53 no noise scan", scan(only_imaging), ("noise readouts", "none")),

@@ -1,7 +1,11 @@
 import pytest
 
 from ultrahand.errors import UsageError
-from ultrahand.physics.identify import identify_nucleus, parse_nucleus
+from ultrahand.physics.identify import (
+    identify_nucleus,
+    measured_frequency_hz,
+    parse_nucleus,
+)
 from ultrahand.physics.nuclei import frequency_hz
 from ultrahand.records.header import Encoding, EncodingSpace, Header
 
@@ -33,9 +37,10 @@ def test_names_of_nuclei(text, name):
 
 
 def test_what_is_asked_for_decides():
-    found, (note,) = identify_nucleus(header("1H", nucleus="31P"), "sodium")
+    found, (note, frequency) = identify_nucleus(header("1H", nucleus="31P"), "sodium")
     assert found == "23Na"
     assert "--nucleus" in note.found
+    assert frequency.field == "H1resonanceFrequency_Hz"
     with pytest.raises(UsageError, match="unobtainium"):
         identify_nucleus(header("1H"), "unobtainium")
 
@@ -48,15 +53,18 @@ def test_frequency_over_field(nucleus):
 
 
 def test_a_user_parameter_comes_before_a_proton_frequency_without_complaint():
-    found, (note,) = identify_nucleus(header("1H", imagingNucleus="sodium"), None)
+    found, notes = identify_nucleus(header("1H", imagingNucleus="sodium"), None)
     assert found == "23Na"
-    assert note.level == "info"
+    assert [(n.level, n.field) for n in notes] == [
+        ("info", "nucleus"),
+        ("info", "H1resonanceFrequency_Hz"),
+    ]
 
 
 @pytest.mark.parametrize("parameters", [{}, {"Nucleus2": "19F"}])
 def test_contradictions_are_said(parameters):
     by_frequency = None if parameters else "31P"
-    found, (note,) = identify_nucleus(header(by_frequency, Nucleus="23Na", **parameters), None)
+    found, (note, *_) = identify_nucleus(header(by_frequency, Nucleus="23Na", **parameters), None)
     assert found == "23Na"
     assert note.level == "warning"
     assert ("19F" if parameters else "31P") in note.found
@@ -70,3 +78,13 @@ def test_a_user_parameter_that_names_none_is_said():
         ("info", "nucleus"),
     ]
     assert identify_nucleus(header(None, nucleus="natrium"), None)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("field_t", "hz", "known"),
+    [(7.0, 78.6e6, True), (7.0, 297.2e6, False), (None, 78.6e6, True), (None, 1.4e14, False)],
+)
+def test_a_frequency_of_another_nucleus_is_not_the_imaging_frequency(field_t, hz, known):
+    made = Header(encodings=(ENCODING,), field_strength_t=field_t, frequency_hz=hz)
+    assert measured_frequency_hz(made, "23Na") == (hz if known else None)
+    assert measured_frequency_hz(made, None) is None

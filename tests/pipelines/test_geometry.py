@@ -21,6 +21,8 @@ ALLOWED_VOXELS = 0.05
 POSITIONS = ("HFS", "HFP", "HFDL", "HFDR", "FFS", "FFP", "FFDL", "FFDR")
 SIZES = {"even": (32, 28, 10), "odd": (33, 27, 9), "mixed": (32, 27, 9)}
 ECHOES = {"full": (0, 0), "front": (9, 0), "end": (0, 7)}
+FACTORS = (("3D", "2D", "stack"), SIZES, (1.0, 2.0), ECHOES, ("none", "lines"))
+SIEMENS = "SIEMENS"
 
 
 def frame(number):
@@ -59,20 +61,30 @@ def voxels_off(image, truth_mm, axes=(0, 1, 2)):
 
 
 def cases():
-    kinds = ("3D", "2D", "stack")
-    rest = (SIZES, (1.0, 2.0), ECHOES, ("none", "lines"))
-    for number, (kind, *others) in enumerate(itertools.product(kinds, *rest)):
-        for position in POSITIONS:
+    for number, (kind, *others) in enumerate(itertools.product(*FACTORS)):
+        for place, position in enumerate(POSITIONS):
             size, oversampling, echo, reverse = others
+            # Every combination of the others has both vendors, each in half of the positions.
+            vendor = SIEMENS if (number // 2 + place) % 2 else None
             name = f"{kind}-{size}-os{oversampling:g}-echo_{echo}-reverse_{reverse}-{position}"
-            yield pytest.param(kind, *others, position, number, id=name)
+            name += "-siemens" if vendor else "-no_vendor"
+            yield pytest.param(kind, *others, vendor, position, number, id=name)
+
+
+CASES = list(cases())
+
+
+def test_both_vendors_come_with_every_combination_of_the_other_factors():
+    """Conjugation and the place of a reversed readout depend on the vendor."""
+    every = itertools.product(*FACTORS, (None, SIEMENS))
+    assert {case.values[:6] for case in CASES} == set(every)
 
 
 @pytest.mark.parametrize(
-    ("kind", "size", "oversampling", "echo", "reverse", "position", "number"), list(cases())
+    ("kind", "size", "oversampling", "echo", "reverse", "vendor", "position", "number"), CASES
 )
 def test_bead_is_found_where_it_is(
-    kind, size, oversampling, echo, reverse, position, number, rng, tmp_path
+    kind, size, oversampling, echo, reverse, vendor, position, number, rng, tmp_path
 ):
     nx, ny, nz = SIZES[size]
     fov = (0.096, 0.081, 0.030)
@@ -87,11 +99,11 @@ def test_bead_is_found_where_it_is(
         dimension=2 if flat else 3,
         n_slices=n_slices,
         slice_gap_m=0.0004 if kind == "stack" else 0.0,
-        slice_order=("scrambled", "interleaved", "sequential")[number % 3],
+        slice_order=("scrambled", "interleaved", "sequential")[(number // 6) % 3],
         readout_oversampling=oversampling,
         partial_echo=ECHOES[echo],
         reversed_readouts=reverse,
-        vendor="SIEMENS" if number % 2 else None,
+        vendor=vendor,
         position_mm=place_mm,
         patient_position=position,
         **oblique,
@@ -130,7 +142,7 @@ def test_bead_is_found_by_gridding(kind, size, position, rng, tmp_path):
         trajectory_unit="1/m",
         position_mm=place_mm,
         patient_position=position,
-        vendor="SIEMENS" if number % 2 else None,
+        vendor=SIEMENS if (number + list(SIZES).index(size)) % 2 else None,
         **oblique,
     )
     bead, truth_mm = bead_in(oblique, place_mm, (14.3, -9.9, 0.0 if flat else 8.3), 0.0045)

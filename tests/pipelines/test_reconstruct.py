@@ -21,8 +21,9 @@ from ultrahand.phantoms import (
     smooth_coils,
     uniform_coil,
 )
-from ultrahand.pipelines import Method, PartialFourier, Parts
+from ultrahand.pipelines import Method, PartialFourier, Parts, Workspace, reconstruct_volume
 from ultrahand.records import ArraySource, RawData
+from ultrahand.records.readouts import REVERSE_FLAG
 
 FOV = (0.12, 0.1, 0.08)
 FINGERS = five_fingers(FOV)
@@ -134,6 +135,55 @@ def test_slabs_give_the_image_of_the_whole(rng, monkeypatch):
     monkeypatch.setattr("ultrahand.pipelines.memory.BLOCK_BYTES", 0)
     in_slabs = only_magnitude(raw, max_memory=900_000).values
     np.testing.assert_array_equal(in_slabs, whole)
+
+
+@pytest.mark.parametrize("columns", [7, 17])
+def test_slabs_of_any_width_have_the_same_bits(rng, monkeypatch, columns):
+    """Also after whitening: the last bits of a matrix product depend on the width it has."""
+    noise = ThermalNoise(covariance=random_covariance(rng, 12, 1e-14), n_readouts=16)
+    wide = scan(matrix=(50, 12, 9), readout_oversampling=2.0, noise=noise)
+    raw = measured(wide, rng, smooth_coils(12, FOV))
+    whole = only_magnitude(raw).values
+    slabs = [slice(a, min(a + columns, 50)) for a in range(0, 50, columns)]
+    monkeypatch.setattr("ultrahand.pipelines.reconstruct.slabs_of", lambda *_: slabs)
+    np.testing.assert_array_equal(only_magnitude(raw).values, whole)
+
+
+def coarser(factor, **changes):
+    """A scan whose header asks for larger voxels than were measured."""
+    raw = measured(flat_scan(**changes), np.random.default_rng(5))
+    (encoding,) = raw.header.encodings
+    n = [max(round(m / factor), 1) for m in encoding.recon.matrix]
+    asked = dataclasses.replace(encoding.recon, matrix=(*n[:2], 1))
+    header = dataclasses.replace(
+        raw.header, encodings=(dataclasses.replace(encoding, recon=asked),)
+    )
+    return RawData(header=header, readouts=raw.readouts, source=raw.source)
+
+
+def test_lines_beyond_the_asked_resolution_are_neither_repeated_nor_there():
+    full = coarser(4 / 3)
+    fields = {f.field for f in planned(full).findings}
+    assert "readouts beyond the asked resolution" in fields
+    assert not fields & {"repeated lines", "missing lines", "incomplete volumes"}
+    halved = without(full, full.readouts["kspace_encode_step_1"] % 2 == 1)
+    (finding,) = [f for f in planned(halved).findings if f.field == "missing lines"]
+    assert finding.found.startswith("13 of 27")
+
+
+@pytest.mark.parametrize("shape", ["ellipse", "centre", "off the centre"])
+def test_one_piece_of_k_space_about_the_centre_does_not_alias(rng, shape):
+    raw = measured(scan(), rng)
+    table = raw.readouts
+    y, z = table["kspace_encode_step_1"] - 10, table["kspace_encode_step_2"] - 8
+    out = {
+        "ellipse": (y / 10) ** 2 + (z / 8) ** 2 > 1,
+        "centre": (abs(y) > 3) | (abs(z) > 2),
+        "off the centre": (y < 3) | (z < 0),
+    }[shape]
+    fields = {f.field for f in planned(without(raw, out)).findings}
+    assert ("missing lines" in fields) == (shape == "off the centre")
+    assert ("k-space beyond the sampled region" in fields) == (shape != "off the centre")
 
 
 def test_too_little_memory_is_said_with_a_breakdown(rng):
@@ -309,6 +359,80 @@ def test_leading_samples_are_skipped(rng, longer):
         k = np.pad(k, ((0, 0), (5, 0), (0, 0)))
     image = only_magnitude(outside, trajectory=k, trajectory_unit="1/m", trajectory_offset=5).values
     np.testing.assert_allclose(image, expected, atol=1e-4 * expected.max())
+
+
+def test_offset_of_equal_lengths_skips_both(rng):
+    outside = measured(radial(trajectory_in_file=False), rng)
+    k, options = radial().k_per_m, {"trajectory_unit": "1/m", "trajectory_offset": 3}
+    image = only_magnitude(outside, trajectory=k, **options).values
+    short = only_magnitude(outside, trajectory=k[:, 3:], **options).values
+    np.testing.assert_array_equal(image, short)
+
+
+def test_a_trajectory_may_have_positions_of_discarded_samples(rng):
+    outside = measured(radial(trajectory_in_file=False), rng)
+    expected = only_magnitude(outside, trajectory=radial().k_per_m, trajectory_unit="1/m").values
+    data = tuple(np.pad(d, ((0, 0), (6, 2)), constant_values=9) for d in outside.source.data)
+    table = outside.readouts.copy()
+    table["number_of_samples"] += 8
+    table["discard_pre"], table["discard_post"] = 6, 2
+    padded = RawData(header=outside.header, readouts=table, source=ArraySource(data=data))
+    k = np.pad(radial().k_per_m, ((0, 0), (6, 2), (0, 0)), constant_values=1e4)
+    image = only_magnitude(padded, trajectory=k, trajectory_unit="1/m").values
+    np.testing.assert_allclose(image, expected, rtol=1e-5)
+
+
+def test_an_external_trajectory_with_nan_names_the_shot(rng):
+    k = radial().k_per_m.copy()
+    k[17, 5] = np.nan
+    with pytest.raises(InputError, match="1 of 47 shots, the first 17"):
+        planned(measured(radial(trajectory_in_file=False), rng), trajectory=k)
+
+
+def test_slices_that_form_no_stack_are_files_and_said(rng):
+    raw = measured(flat_scan(n_slices=4), rng)
+    table = raw.readouts.copy()
+    table["position_mm"] += 7 * (table["slice"] == 3)[:, None] * table["slice_dir"]
+    moved = RawData(header=raw.header, readouts=table, source=raw.source)
+    assert len(planned(moved).series) == 4
+    (finding,) = findings_of(moved, "position")
+    assert "slices spaced by" in finding.found
+
+
+@pytest.mark.parametrize("drift", [2, 6])
+def test_echoes_of_two_contrasts_may_lie_apart(rng, drift):
+    """The field moves the second echo; that it is read in reverse does not matter."""
+    raw = measured(flat_scan(echo_times_s=(2e-3, 4e-3), reversed_readouts="contrasts"), rng)
+    ramp = np.exp(2j * np.pi * drift * (np.arange(40) - 20) / 40)
+    data = tuple(
+        np.fft.ifft(np.fft.fft(d) * np.fft.ifftshift(ramp)).astype(np.complex64) if c else d
+        for d, c in zip(raw.source.data, raw.readouts["contrast"], strict=True)
+    )
+    volumes(RawData(header=raw.header, readouts=raw.readouts, source=ArraySource(data=data)))
+
+
+@pytest.mark.parametrize(("shift", "refused"), [(1, False), (2, False), (9, True)])
+def test_echoes_of_one_contrast_are_said_from_two_samples_and_refused_beyond_delays(
+    rng, shift, refused
+):
+    """A dwell time of 5 us: gradient delays explain 4 samples."""
+    raw = measured(flat_scan(reversed_readouts="lines"), rng)
+    table = raw.readouts.copy()
+    table["sample_time_s"] = 5e-6
+    turned = (table["flags"] & REVERSE_FLAG) != 0
+    data = tuple(
+        np.roll(d, shift, axis=1) if t else d for d, t in zip(raw.source.data, turned, strict=True)
+    )
+    moved = RawData(header=raw.header, readouts=table, source=ArraySource(data=data))
+    if refused:
+        with pytest.raises(InputError, match="flag 22"):
+            volumes(moved)
+        return
+    plan, workspace = planned(moved), Workspace()
+    series = plan.series[0]
+    reconstruct_volume(moved, plan, series, series.volumes[0], workspace)
+    fields = [f.field for f in workspace.watch.findings()]
+    assert ("reversed readouts (flag 22)" in fields) == (shift == 2)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from ultrahand.errors import InputError, ResourceError, UltrahandError
 from ultrahand.pipelines import ReconPlan
 from ultrahand.pipelines.audit import audit_samples, describe
 from ultrahand.pipelines.memory import memory_needed
+from ultrahand.pipelines.plan import count_kinds
 from ultrahand.pipelines.timing import frame_times
 from ultrahand.records import Finding, RawData
 
@@ -25,12 +26,10 @@ def run(options: argparse.Namespace) -> int:
     try:
         raw = opening.read(options)
         findings += raw.findings
-        opened = opening.plan(raw, options)
-        plan = opened.plan
-        findings += plan.findings
+        plan = opening.plan(raw, options, notes=findings).plan
         needed = memory_needed(raw, plan)
         for series in plan.series:
-            findings += frame_times(raw, series)[1]
+            findings += [f for f in frame_times(raw, series)[1] if f not in findings]
         findings += audit_samples(raw, plan)
     except (InputError, ResourceError) as error:
         refusal = error
@@ -38,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     result = {
         "file": Path(options.raw).name,
         "accepted": refusal is None,
-        "readouts": dict(plan.counts) if plan else {},
+        "readouts": count_kinds(raw) if raw else {},
         "would": describe(plan, needed) if plan and refusal is None else [],
         "findings": [finding.as_dict() for finding in findings],
     }

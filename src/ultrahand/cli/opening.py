@@ -56,8 +56,13 @@ def inputs_of(options: argparse.Namespace) -> dict[str, Path]:
     return inputs
 
 
-def plan(raw: RawData, options: argparse.Namespace) -> Opened:
-    """Plan its reconstruction; the science is imported here, not before a file was read."""
+def plan(
+    raw: RawData, options: argparse.Namespace, *, notes: list[Finding] | None = None
+) -> Opened:
+    """Plan its reconstruction; the science is imported here, not before a file was read.
+
+    ``notes`` takes the findings as they are made, also where the measurement is refused.
+    """
     from ultrahand.pipelines import (
         Combine,
         Method,
@@ -96,7 +101,7 @@ def plan(raw: RawData, options: argparse.Namespace) -> Opened:
         threads=options.threads,
     )
     try:
-        made = plan_reconstruction(raw, chosen, noise=noise, trajectory=trajectory)
+        made = plan_reconstruction(raw, chosen, noise=noise, trajectory=trajectory, notes=notes)
     except InputError as error:
         if error.role in inputs:
             error.file = error.file or inputs[error.role].name

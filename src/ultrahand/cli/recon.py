@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -50,7 +51,8 @@ class _Written:
 def run(options: argparse.Namespace) -> int:
     """Reconstruct a file; print the files written, one a line."""
     stem, suffix = split_suffix(Path(options.output))
-    with OutputSet(force=options.force, inputs=[Path(options.raw)]) as early:
+    log = [Path(options.log)] if options.log else []
+    with OutputSet(force=options.force, inputs=[Path(options.raw), *log]) as early:
         # Refuse what cannot be written before hours of work.
         for name in (f"{stem.name}{suffix}", f"{stem.name}_stderr{suffix}", f"{stem.name}.json"):
             early.claim(stem.with_name(name))
@@ -59,7 +61,8 @@ def run(options: argparse.Namespace) -> int:
         pool = ThreadPoolExecutor(4)  # hashing and gzip release the GIL
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
         inputs = opening.inputs_of(options)
-        outputs = stack.enter_context(OutputSet(force=options.force, inputs=inputs.values()))
+        kept = [*inputs.values(), *log]
+        outputs = stack.enter_context(OutputSet(force=options.force, inputs=kept))
         # Hashing takes as long as reading: it begins while the science is still imported.
         digests = {role: pool.submit(sha256_of, path) for role, path in inputs.items()}
         if raw.readouts["active_channels"].max() > 1:
@@ -86,7 +89,10 @@ def run(options: argparse.Namespace) -> int:
             findings = (*opened.findings, *seen, *written.findings)
             _write_sidecars(opened, written, findings, digests, options)
         paths = outputs.commit()
-    _report(opened, [*opened.findings, *seen], paths, as_json=options.json)
+    _say_what_else_is_there(stem, suffix, paths)
+    of_images = [finding for written in made for finding in written.findings]
+    findings = list(dict.fromkeys((*opened.findings, *seen, *of_images)))
+    _report(opened, findings, paths, as_json=options.json)
     return 0
 
 
@@ -98,11 +104,28 @@ def _load_kernels() -> None:
 
 
 def _retire_earlier(outputs: OutputSet, stem: Path, suffix: str, names: list[str]) -> None:
-    """Let nothing of an earlier run stand beside the new images (their old standard errors)."""
+    """Let no old part or standard error of these images stand beside the new ones."""
     for name in names:
         for part in ("", "_part-phase", "_part-real", "_part-imag"):
             for ending in (f"{part}_stderr{suffix}", f"{part}{suffix}", f"{part}.json"):
                 outputs.retire(stem.with_name(name + ending))
+
+
+def _say_what_else_is_there(stem: Path, suffix: str, written: list[Path]) -> None:
+    """Warn of images of the same name that an earlier run made of another layout."""
+    entity = r"(_(enc|slab|echo|phase|set|rep)-\d+)*(_part-(phase|real|imag))?(_stderr)?"
+    of_ours = re.compile(re.escape(stem.name) + entity + re.escape(suffix))
+    others = sorted(
+        path.name
+        for path in stem.parent.iterdir()
+        if of_ours.fullmatch(path.name) and path not in written
+    )
+    if others:
+        opening.log.warning(
+            "warning: %d images of an earlier run stand beside the new ones: %s",
+            len(others),
+            ", ".join(others[:4]),
+        )
 
 
 def split_suffix(path: Path) -> tuple[Path, str]:

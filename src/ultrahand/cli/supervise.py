@@ -105,7 +105,7 @@ def _prepare_child(words: IO[bytes], parent: int) -> None:
     if sys.platform == "linux":
         import ctypes
 
-        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGINT))
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGTERM))
         if os.getppid() != parent:
             os._exit(EXIT_INTERRUPTED)
 
@@ -118,7 +118,8 @@ def _stop_once(*_: object) -> NoReturn:
 
 def _stop_no_more() -> None:
     for number in _STOPS:
-        signal.signal(number, signal.SIG_IGN)
+        # Not SIG_IGN: Python complains of a signal that came just before.
+        signal.signal(number, lambda *_: None)
 
 
 def _exit_with(work: Callable[[], int]) -> NoReturn:
@@ -145,13 +146,16 @@ def _exit_with(work: Callable[[], int]) -> NoReturn:
 
 @contextmanager
 def _passing_on(child: int) -> Iterator[list[int]]:
-    """Pass signals on to the child, as an interrupt; the second one ends it at once."""
+    """Pass signals on to the child as SIGTERM; the second one ends it at once.
+
+    Not as SIGINT, which shells let background jobs ignore.
+    """
     passed: list[int] = []
 
     def pass_on(number: int, _frame: object) -> None:
         passed.append(number)
         with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGINT if len(passed) == 1 else signal.SIGKILL)
+            os.kill(child, signal.SIGTERM if len(passed) == 1 else signal.SIGKILL)
 
     before = {number: signal.getsignal(number) for number in _STOPS}
     heard = [number for number in _STOPS if before[number] is not signal.SIG_IGN]

@@ -101,7 +101,11 @@ def _measurement_group(file: h5py.File, name: str | None) -> h5py.Group:
         return group
     names = names_in(file)
     groups = {name: follow(file, name) for name in names}
-    measurements = {n: g for n, g in groups.items() if g and (has(g, "xml") or has(g, "data"))}
+    parts = {n: (has(g, "xml"), has(g, "data")) for n, g in groups.items() if g}
+    # A group of images has data too; a lone half is a measurement whose fault is named later.
+    found = [n for n, has_them in parts.items() if all(has_them)]
+    found = found or [n for n, has_them in parts.items() if any(has_them)]
+    measurements = {name: groups[name] for name in found}
     if not measurements:
         raise InputError(
             "file",
@@ -114,7 +118,7 @@ def _measurement_group(file: h5py.File, name: str | None) -> h5py.Group:
             "several measurements in the file: choose with --group (FILE:GROUP for another input) "
             f"one of {_listing(measurements)}"
         )
-    return next(iter(measurements.values()))
+    return groups[found[0]]
 
 
 def _contents(file: h5py.File, names: list[str]) -> str:

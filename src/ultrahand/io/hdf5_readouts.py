@@ -43,7 +43,15 @@ def read_xml(group: h5py.Group, file: Unchanged) -> bytes:
             row = next(row_blocks(stored, bytes_of_file)).reshape(-1)
             if kind.length is not None:
                 return row.tobytes()
-            return fetch(bytes_of_file, _base(stored), row.view(REFERENCE)[0], MAX_BYTES)
+            reference = row.view(REFERENCE)[0]
+            if reference["count"] > MAX_BYTES:
+                raise InputError(
+                    "data set xml",
+                    found=f"{reference['count']} bytes",
+                    expected=f"at most {MAX_BYTES}",
+                    remedy="convert the measurement again",
+                )
+            return fetch(bytes_of_file, _base(stored), reference, MAX_BYTES)
 
 
 def read_readouts(group: h5py.Group, file: Unchanged) -> tuple[Structured, Hdf5Source]:

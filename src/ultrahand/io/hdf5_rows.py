@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ultrahand.errors import InputError
 from ultrahand.io.file_bytes import gather, read_at
 from ultrahand.io.hdf5_heap import REFERENCE
 
@@ -124,7 +125,12 @@ def _unpacked(
     numbers = [creation.get_filter(i)[0] for i in range(creation.get_nfilters())]
     unknown = [number for number in numbers if number not in _UNDO]
     if unknown:
-        raise ValueError(f"rows in HDF5 filter {unknown[0]}; repack them with gzip or without")
+        raise InputError(
+            f"data set {str(stored.name).rpartition('/')[2]}",
+            found=f"rows packed by HDF5 filter {unknown[0]}",
+            expected="rows that are plain, or packed by deflate, shuffle or fletcher32",
+            remedy="repack the file: h5repack -f GZIP=1",
+        )
     width = row_width(stored)
     for row, mask in zip(first_rows.tolist(), skipped.tolist(), strict=True):
         _, data = stored.id.read_direct_chunk((row,))

@@ -52,7 +52,9 @@ class OutputSet:
 
     def _check(self, path: Path) -> None:
         if self._is_input(path):
-            raise UsageError(f"{path.name} is an input and is never overwritten; choose another -o")
+            raise UsageError(
+                f"{path.name} is an input or the log and is never overwritten; choose another -o"
+            )
         if path.is_dir():
             raise UsageError(f"{path.name} is a folder; give the name of a file")
         if _is_there(path) and not self._force:
@@ -97,9 +99,17 @@ class OutputSet:
         for place in self._begun.values():
             with place.open("rb") as file:
                 os.fsync(file.fileno())
-        done = list(self._begun)
-        for path, place in self._begun.items():
-            place.replace(path)
+        done: list[Path] = []
+        try:
+            for path, place in self._begun.items():
+                _publish(place, path, replace=self._force)
+                done.append(path)
+        except FileExistsError:
+            for path in done:
+                path.unlink(missing_ok=True)
+            raise UsageError(
+                "an output appeared while it was made, from another run; use --force or another -o"
+            ) from None
         for path in self._old:
             if path not in done:
                 path.unlink(missing_ok=True)
@@ -121,6 +131,21 @@ class OutputSet:
             raise ResourceError(
                 "the disk is full; nothing was written: make room or choose another -o"
             ) from error
+
+
+def _publish(place: Path, path: Path, *, replace: bool) -> None:
+    """Give a finished file its name; without ``replace`` never one that another run has taken."""
+    if not replace:
+        try:
+            path.hardlink_to(place)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            pass
+        else:
+            place.unlink()
+            return
+    place.replace(path)
 
 
 def is_same_file(one: Path, other: Path) -> bool:

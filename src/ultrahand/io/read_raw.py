@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import final
+from typing import Final, final
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from ultrahand.records.readouts import (
     kinds_of,
     name_readout,
 )
+from ultrahand.units import S_PER_US
 
 MAX_TRAJECTORY_DIMS = 6
 
@@ -163,14 +164,22 @@ def _check_readouts(readouts: Structured, header: Header) -> None:
         _refuse_rows(readouts, bad, name, "finite numbers")
 
 
+_IN_THE_FILE: Final = {
+    "sample_time_s": ("sample_time_us", S_PER_US),
+    "position_mm": ("position", None),
+}
+"""Columns that have another name, and unit, in the file."""
+
+
 def _refuse_rows(readouts: Structured, wrong: np.ndarray, field: str, expected: str) -> None:
     rows = np.flatnonzero(wrong)
     if rows.size:
         row = int(rows[0])
+        name, unit = _IN_THE_FILE.get(field, (field, None))
+        value = readouts[field][row] if unit is None else f"{readouts[field][row] / unit:g}"
         raise InputError(
-            f"{name_readout(readouts, row)}, {field}",
-            found=f"{readouts[field][row]} (so or alike in {rows.size} of {len(readouts)} "
-            "readouts)",
+            f"{name_readout(readouts, row)}, {name}",
+            found=f"{value} (so or alike in {rows.size} of {len(readouts)} readouts)",
             expected=expected,
             remedy="convert the measurement again",
         )

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ultrahand.records.header import Header
 
 
+MAGNETS_T: Final = (0.01, 25.0)
+
 _WORDS: Final = {
     "proton": "1H",
     "protons": "1H",
@@ -52,7 +54,7 @@ def identify_nucleus(header: Header, asked: str | None) -> tuple[str | None, lis
         name = parse_nucleus(asked)
         if name is None:
             raise UsageError(f"--nucleus {asked}: unknown; known are {', '.join(GAMMA_HZ_PER_T)}")
-        return name, [_found(name, "--nucleus")]
+        return name, [_found(name, "--nucleus"), *_other_frequency(header, name)]
     by_frequency = None
     if header.frequency_hz and header.field_strength_t:
         by_frequency = nucleus_of(header.frequency_hz, header.field_strength_t)
@@ -81,7 +83,7 @@ def identify_nucleus(header: Header, asked: str | None) -> tuple[str | None, lis
                 expected="one nucleus",
                 remedy=f"{name} is used; --nucleus decides",
             )
-        return name, [*findings, note]
+        return name, [*findings, note, *_other_frequency(header, name)]
     if by_frequency is not None:
         return by_frequency, [*findings, _found(by_frequency, "frequency over field strength")]
     return None, [
@@ -92,6 +94,34 @@ def identify_nucleus(header: Header, asked: str | None) -> tuple[str | None, lis
             expected="a nucleus within 2 % of frequency over field",
             remedy="unknown; give it with --nucleus",
         ),
+    ]
+
+
+def measured_frequency_hz(header: Header, nucleus: str | None) -> float | None:
+    """Return the header's frequency where it is that of the measured nucleus.
+
+    Where the field strength is not known, a frequency of which some magnet is (0.01 to 25 T).
+    """
+    if nucleus is None or not header.frequency_hz:
+        return None
+    if header.field_strength_t:
+        found = nucleus_of(header.frequency_hz, header.field_strength_t)
+        return header.frequency_hz if found == nucleus else None
+    implied_t = header.frequency_hz / GAMMA_HZ_PER_T[nucleus]
+    return header.frequency_hz if MAGNETS_T[0] <= implied_t <= MAGNETS_T[1] else None
+
+
+def _other_frequency(header: Header, nucleus: str) -> list[Finding]:
+    """Say where the header's frequency is not the nucleus': it is named for protons, after all."""
+    if not header.frequency_hz or measured_frequency_hz(header, nucleus) is not None:
+        return []
+    return [
+        info(
+            "H1resonanceFrequency_Hz",
+            found=f"{header.frequency_hz:g}",
+            expected=f"the frequency of {nucleus}",
+            remedy="ImagingFrequency is left out of the sidecar",
+        )
     ]
 
 

@@ -47,8 +47,9 @@ def audit_samples(raw: RawData, plan: ReconPlan) -> list[Finding]:
 def _look_at_lines(raw: RawData, plan: CartesianPlan, watch: Watch, threads: int) -> None:
     for shape in plan.classes:
 
-        def echo(_: slice, samples: Complex64, seen: Watch, shape: ReadoutClass = shape) -> None:
-            seen.look_at_echo(on_grid(samples, shape, plan.axes[0]), reverse=shape.reverse)
+        def echo(part: slice, samples: Complex64, seen: Watch, shape: ReadoutClass = shape) -> None:
+            line = on_grid(samples, shape, plan.axes[0])
+            seen.look_at_echo(line, raw.readouts[shape.rows[part]], reverse=shape.reverse)
 
         work = echo if plan.both_directions else _nothing
         _look(raw, shape.rows, shape.keep, work, watch, threads)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ultrahand.pipelines.plan import EncodingPlan, ReconPlan
     from ultrahand.records.raw import RawData
 
-PROGRAM_BYTES = 250 * 2**20
-"""The interpreter with its libraries, measured."""
+PROGRAM_BYTES = 225 * 2**20
+"""The interpreter with its libraries and compiled kernels, measured."""
 
 Needs = dict[str, int]
 """Bytes by what they are for."""
@@ -105,20 +105,25 @@ def memory_needed(raw: RawData, plan: ReconPlan) -> int:
 
 
 def _may_split(plan: ReconPlan) -> bool:
-    pocs = plan.options.partial_fourier is PartialFourier.POCS
-    return plan.combine is Combine.RSS and not pocs
+    return plan.combine is Combine.RSS and not _pocs(plan)
+
+
+def _pocs(plan: ReconPlan) -> bool:
+    return plan.options.partial_fourier is PartialFourier.POCS
 
 
 def _cartesian_needs(plan: ReconPlan, encoding: EncodingPlan) -> Needs:
     grid = encoding.cartesian
     assert grid is not None
     x, y, z = grid.axes
-    coil = 8 * x.n_image * y.n_grid * z.n_grid
-    # Else all images stand beside the grid, and POCS works on some copies of one coil.
-    copies = encoding.n_coils + 1 if _may_split(plan) else 2 * encoding.n_coils + 5
-    needs = _fixed_needs(plan, encoding, oversampling=max(1, x.n_grid // x.n_image))
-    lines = 8 * (len(grid.classes) + 3) * y.n_grid * z.n_grid
-    return {"grid": copies * coil, "lines": lines, **needs}
+    # Either the sum over coils or all images stand beside the grid; POCS copies one coil.
+    copies = encoding.n_coils + 1 if _may_split(plan) else 2 * encoding.n_coils
+    needs = {
+        "grid": (copies + 5 * _pocs(plan)) * 8 * x.n_image * y.n_grid * z.n_grid,
+        "lines": 8 * (len(grid.classes) + 3) * y.n_grid * z.n_grid,
+        "blocks": _block_bytes(plan, encoding) * max(1, x.n_grid // x.n_image),
+    }
+    return _with_image(needs, encoding)
 
 
 def _gridding_needs(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> Needs:
@@ -129,20 +134,26 @@ def _gridding_needs(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> 
         transform_bytes(n_samples, shape, EPS, encoding.n_coils),
         density_bytes(n_samples, shape),
     )
-    return {
+    needs = {
         # Sample and image, each once more while it is put in order.
         "channels": 2 * 8 * (n_samples + math.prod(shape)) * encoding.n_coils,
         "transforms": transforms,
         "trajectory": 80 * n_samples,
-        **_fixed_needs(plan, encoding, oversampling=1),
+        "blocks": _block_bytes(plan, encoding),
     }
+    return _with_image(needs, encoding)
 
 
-def _fixed_needs(plan: ReconPlan, encoding: EncodingPlan, *, oversampling: int) -> Needs:
-    # A block is held raw, whitened, zero-filled and transformed; an image as complex numbers,
-    # magnitude, parts and standard errors.
-    blocks = 5 * BLOCK_BYTES * in_flight(plan.options.workers) * oversampling
-    return {"blocks": blocks, "image": 40 * math.prod(encoding.shape), "program": PROGRAM_BYTES}
+def _block_bytes(plan: ReconPlan, encoding: EncodingPlan) -> int:
+    """Return what blocks in flight take: each is held raw, whitened, filled and transformed."""
+    return 5 * min(BLOCK_BYTES * in_flight(plan.options.workers), encoding.data_bytes)
+
+
+def _with_image(needs: Needs, encoding: EncodingPlan) -> Needs:
+    """Add what an image takes: complex while slices are made, then its parts and their errors."""
+    voxels = math.prod(encoding.shape)
+    image = max(8 * voxels, 40 * voxels - sum(needs.values()))
+    return needs | {"image": image, "program": PROGRAM_BYTES}
 
 
 def _too_small(limit: int, needs: Needs, instead: str = "") -> ResourceError:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import enum
 import os
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from ultrahand.recon.k_units import KUnit
 
@@ -87,8 +89,21 @@ def machine_threads() -> int:
 
 
 def machine_memory() -> int:
-    """Return the machine's memory in bytes (8 GB where it cannot be told)."""
+    """Return the memory this process may use in bytes: the machine's, or its container's.
+
+    8 GB where it cannot be told.
+    """
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
-        return 8 * 10**9
+        physical = 8 * 10**9
+    return min([physical, *_container_limits()])
+
+
+def _container_limits() -> list[int]:
+    """Return the limits of Linux' control groups, version 2 and 1."""
+    limits = []
+    for place in ("memory.max", "memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # no such group, or no limit ("max")
+            limits.append(int(Path("/sys/fs/cgroup", place).read_text(encoding="ascii")))
+    return limits

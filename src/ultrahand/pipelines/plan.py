@@ -43,6 +43,8 @@ class EncodingPlan:
     stack: Stack | None
     """None where each slice or slab is an image of its own."""
     n_coils: int
+    data_bytes: int
+    """Of its samples in memory."""
     whitener: Whitener | None
     """None where the noise is not known or not used."""
 
@@ -110,6 +112,7 @@ def plan_reconstruction(
     *,
     noise: RawData | None = None,
     trajectory: Real | None = None,
+    notes: list[Finding] | None = None,
 ) -> ReconPlan:
     """Sort the readouts, choose a method for each encoding, and check that all of it fits.
 
@@ -123,6 +126,8 @@ def plan_reconstruction(
         A measurement whose noise readouts are used instead of the file's own.
     trajectory
         External trajectory, see `sampling.from_array`.
+    notes
+        Takes the findings as they are made: what is known when the measurement is refused.
 
     Raises
     ------
@@ -132,8 +137,10 @@ def plan_reconstruction(
         Options that contradict each other or the measurement.
     """
     rows = imaging_rows(raw.readouts)
-    nucleus, findings = identify_nucleus(raw.header, options.nucleus)
-    counts = _count_kinds(raw)
+    findings = notes if notes is not None else []
+    nucleus, more = identify_nucleus(raw.header, options.nucleus)
+    findings += more
+    counts = count_kinds(raw)
     findings += _set_aside(counts)
     volumes = volumes_of(raw.readouts, rows)
     findings += _compare_counters(raw, rows)
@@ -220,6 +227,7 @@ def _plan_encoding(
         findings += more
     if whitener is not None:
         _check_dwell(raw, volumes)
+    coils = int(raw.readouts["active_channels"][rows[0]])
     plan = EncodingPlan(
         index=index,
         method=method,
@@ -229,7 +237,8 @@ def _plan_encoding(
         non_cartesian=non_cartesian,
         planes=planes,
         stack=stack,
-        n_coils=int(raw.readouts["active_channels"][rows[0]]),
+        n_coils=coils,
+        data_bytes=8 * coils * int(raw.readouts["number_of_samples"][rows].sum()),
         whitener=whitener,
     )
     return plan, findings
@@ -290,13 +299,15 @@ def _choose(
 def _check_depth(raw: RawData, index: int, *, three_d: bool) -> list[Finding]:
     """Compare the header's z matrix with the partitions that were acquired."""
     depth = raw.header.encodings[index].encoded.matrix[2]
+    thickness_mm = slice_thickness_m(raw.header.encodings[index]) * 1e3
     if not three_d and depth > 1:
         return [
             warning(
                 "encodedSpace z",
                 found=f"matrix {depth}, but every readout has the same partition",
                 expected="1 for 2D",
-                remedy="reconstructed as 2D",
+                remedy=f"reconstructed as 2D, slices {thickness_mm:.3g} mm thick (reconSpace: field "
+                "of view over matrix)",
             )
         ]
     return []
@@ -306,7 +317,8 @@ def _repeated_lines(raw: RawData, plan: CartesianPlan, volumes: list[Volume]) ->
     """Report lines acquired again under equal counters: nothing tells them from averages."""
     again = 0
     for volume in volumes:
-        for rows in volume.slices.values():
+        for slice_rows in volume.slices.values():
+            rows = plan.used(slice_rows)
             key = np.stack(
                 [plan.line1[rows], plan.line2[rows], raw.readouts["average"][rows]], axis=1
             )
@@ -327,7 +339,8 @@ def _rows_of(volumes: list[Volume], encoding: int) -> Ints:
     return np.concatenate([volume.rows for volume in volumes if volume.encoding == encoding])
 
 
-def _count_kinds(raw: RawData) -> dict[str, int]:
+def count_kinds(raw: RawData) -> dict[str, int]:
+    """Return how many readouts of each kind there are."""
     kinds = kinds_of(raw.readouts["flags"])
     return {kind.label: int((kinds == kind).sum()) for kind in Kind if (kinds == kind).any()}
 

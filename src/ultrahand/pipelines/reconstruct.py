@@ -136,7 +136,7 @@ def _cartesian(
         grid = fill_grid(
             raw,
             grid_plan,
-            rows,
+            coverage,
             whitening=_whitening(raw, encoding, rows),
             coils=encoding.n_coils,
             columns=columns,
@@ -232,7 +232,6 @@ def _assemble(plan: ReconPlan, series: Series, slices: list[_Combined | None]) -
     sigma = np.array([(s.sigma if s is not None else 0.0) or 0.0 for s in slices], np.float32)
     sigma_map = np.broadcast_to(sigma.reshape(-1, 1, 1), values.shape) if known else None
     steps = (_whitening_step(noise), *first.steps, _combination_step(plan, first, noise, values))
-    note = _note(plan, first, noise, known=known)
     parts: dict[str, Image] = {}
 
     def add(name: str, part: np.ndarray, unit: str, error: np.ndarray | None) -> None:
@@ -241,7 +240,7 @@ def _assemble(plan: ReconPlan, series: Series, slices: list[_Combined | None]) -
             geometry=geometry,
             unit=unit,
             standard_error=None if error is None else _blank(error, gaps),
-            standard_error_note=note,
+            standard_error_note=_note(plan, first, noise, name, known=known),
         )
 
     unit = "SNR" if noise else "arbitrary"
@@ -289,20 +288,24 @@ def _combination_step(
     return "adaptive combination (Walsh)" if plan.combine is Combine.WALSH else "one channel"
 
 
-def _note(plan: ReconPlan, first: _Combined, noise: Noise | None, *, known: bool) -> str:
-    if known:
+def _note(plan: ReconPlan, first: _Combined, noise: Noise | None, part: str, *, known: bool) -> str:
+    """Say how the standard error of a part was made and where it holds, or why there is none."""
+    if not known:
         return (
-            f"analytic, from the noise scan; of the magnitude: the standard deviation of the "
-            f"non-central chi distribution of {first.channels} channel(s) at the signal of the "
-            f"voxel, valid from SNR 5, and one noise unit from SNR "
-            f"{first_order_limit(first.channels):.0f} on"
-            + (
-                "; adaptive weights are taken as given, which holds where the signal has the "
-                "sensitivities of its neighbourhood (not for artefacts)"
-                if plan.combine is Combine.WALSH
-                else ""
-            )
+            "none: the noise of a POCS reconstruction is not known in closed form"
+            if noise is not None
+            else "none: no noise scan was used, so the noise level is not known"
         )
-    if noise is not None:
-        return "none: the noise of a POCS reconstruction is not known in closed form"
-    return "none: no noise scan was used, so the noise level is not known"
+    law = {
+        "mag": "the standard deviation of the non-central chi distribution of "
+        f"{first.channels} channel(s) at the signal of the voxel, valid from SNR 5, and one noise "
+        f"unit from SNR {first_order_limit(first.channels):.0f} on",
+        "phase": "the noise over the magnitude (first order), valid from SNR 5; at most pi / sqrt 3",
+    }.get(part, "the noise of this part, at every signal")
+    given = (
+        "; adaptive weights are taken as given, which holds where the signal has the sensitivities "
+        "of its neighbourhood (not for artefacts)"
+        if plan.combine is Combine.WALSH
+        else ""
+    )
+    return f"analytic, from the noise scan: {law}{given}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ultrahand.physics.identify import measured_frequency_hz
 from ultrahand.pipelines.timing import FrameTimes
 from ultrahand.units import HZ_PER_MHZ
 
@@ -38,22 +39,21 @@ def sidecar_fields(
     """
     encoding = plan.encodings[series.volumes[0].encoding]
     geometry = image.geometry
-    frequency = header.frequency_hz
     many = series.frame_axis in ("rep", "phase")
-    plausible = frequency is not None and plan.nucleus is not None
+    frequency = measured_frequency_hz(header, plan.nucleus)
     return {
         "Manufacturer": header.vendor,
         "ManufacturersModelName": header.model,
         "MagneticFieldStrength": header.field_strength_t,
         "ResonantNucleus": plan.nucleus or "unknown",
-        "ImagingFrequency": frequency / HZ_PER_MHZ if plausible and frequency else None,
+        "ImagingFrequency": frequency / HZ_PER_MHZ if frequency else None,
         "RepetitionTime": _one(header.repetition_times_s),
         "EchoTime": _echo_times(header, series),
         "InversionTime": _one(header.inversion_times_s),
         "FlipAngle": _one(header.flip_angles_deg),
         "NumberOfVolumes": len(series.volumes),
         "FourthDimension": series.frame_axis,
-        "AcquisitionDuration": round(sum(times.duration_s), 6) if times else None,
+        "AcquisitionDuration": times.total_s if times else None,
         "FrameTimesStart": list(times.start_s) if times and many else None,
         "FrameDuration": list(times.duration_s) if times and many else None,
         "FrameTimesMean": list(times.middle_s) if times and many else None,

@@ -28,6 +28,8 @@ class FrameTimes:
     duration_s: tuple[float, ...]
     middle_s: tuple[float, ...]
     """Mean time of the readouts."""
+    total_s: float
+    """From the first readout to the end of the last."""
 
 
 def frame_times(raw: RawData, series: Series) -> tuple[FrameTimes | None, list[Finding]]:
@@ -48,7 +50,8 @@ def frame_times(raw: RawData, series: Series) -> tuple[FrameTimes | None, list[F
     starts = np.array([s[0] for s in stamps])
     if len({float(s[0]) for s in stamps} | {float(s[-1]) for s in stamps}) == 1:
         return None, findings
-    if (np.diff(starts) <= 0).any():
+    in_time = series.frame_axis in ("rep", "phase")
+    if in_time and (np.diff(starts) <= 0).any():
         note = warning(
             "acquisition_time_stamp",
             found="frames that do not follow each other in time",
@@ -57,13 +60,14 @@ def frame_times(raw: RawData, series: Series) -> tuple[FrameTimes | None, list[F
         )
         return None, [*findings, note]
     begin = float(starts[0])
-    durations = [float(s[-1] - s[0] + np.median(np.diff(s))) if len(s) > 1 else 0.0 for s in stamps]
-    if not any(durations) and len(starts) > 1:
+    durations = [_span(s) for s in stamps]
+    if in_time and not any(durations):
         durations = [*np.diff(starts).tolist(), float(np.diff(starts)[-1])]
     times = FrameTimes(
         start_s=tuple(round(float(s) - begin, 6) for s in starts),
         duration_s=tuple(round(d, 6) for d in durations),
         middle_s=tuple(round(float(s.mean()) - begin, 6) for s in stamps),
+        total_s=round(float((starts + durations).max()) - float(starts.min()), 6),
     )
     rule = info(
         "acquisition_time_stamp",
@@ -72,6 +76,14 @@ def frame_times(raw: RawData, series: Series) -> tuple[FrameTimes | None, list[F
         remedy=f"{tick_s * 1e3:g} ms",
     )
     return times, [*findings, rule]
+
+
+def _span(stamps: Float64) -> float:
+    """Return the time from the first readout to the end of the last; 0 for a single stamp."""
+    ordered = np.unique(stamps)
+    if len(ordered) < 2:
+        return 0.0
+    return float(ordered[-1] - ordered[0] + np.median(np.diff(np.sort(stamps))))
 
 
 def _continued(

@@ -33,9 +33,11 @@ class CartesianPlan:
     """Read, phase, slice."""
     classes: tuple[ReadoutClass, ...]
     line1: Ints
-    """Grid row along phase of every readout of the table; meaningless outside this encoding."""
+    """Grid row along phase of every readout of the table; -1 where it is not used."""
     line2: Ints
     """The same along slice."""
+    shape_of: Ints
+    """Which of `classes` every readout of the table belongs to; -1 where it is not used."""
     three_d: bool
 
     @property
@@ -43,8 +45,13 @@ class CartesianPlan:
         """Whether some readouts run forward and some are reversed."""
         return len({shape.reverse for shape in self.classes}) == 2
 
+    def used(self, rows: Ints) -> Ints:
+        """Return the rows that the grid holds: a coarser image leaves the outer lines out."""
+        return rows[self.shape_of[rows] >= 0]
+
     def lines(self, rows: Ints) -> Ints:
         """Return which lines some rows acquired: signed ``(z, y)`` of each, in order."""
+        rows = self.used(rows)
         places = np.stack([self.line2[rows], self.line1[rows]], axis=1)
         half = np.array([axis.n_grid // 2 for axis in self.axes[:0:-1]])
         sizes = np.array([axis.n_grid for axis in self.axes[:0:-1]])
@@ -72,7 +79,7 @@ def plan_cartesian(
         k, more = line_indices(raw.readouts, rows, f"kspace_encode_step_{step}", encoding, size)
         findings += more
         kept &= axes[step].on_grid(k)
-        table = np.zeros(len(raw.readouts), np.int64)
+        table = np.full(len(raw.readouts), -1)
         table[rows] = axes[step].grid_rows(k)
         placed.append(table)
     if not three_d:
@@ -90,6 +97,8 @@ def plan_cartesian(
     if not kept.all():
         dropped = rows[~kept]
         classes = [_without(c, dropped) for c in classes]
+        for table in placed:
+            table[dropped] = -1
         findings.append(
             info(
                 "readouts beyond the asked resolution",
@@ -98,7 +107,10 @@ def plan_cartesian(
                 remedy="left out",
             )
         )
-    plan = CartesianPlan(axes, tuple(classes), placed[0], placed[1], three_d)
+    shape_of = np.full(len(raw.readouts), -1)
+    for number, shape in enumerate(classes):
+        shape_of[shape.rows] = number
+    plan = CartesianPlan(axes, tuple(classes), placed[0], placed[1], shape_of, three_d)
     return plan, findings
 
 
@@ -136,16 +148,17 @@ def missing_lines(
         )
     if most >= total:
         return findings
-    shape = _block_of(filled[max(counts, key=counts.__getitem__)])
-    sizes = [axis.n_grid for axis in plan.axes[:0:-1]]
-    if shape is not None and all(2 * n > size for n, size in zip(shape, sizes, strict=True)):
+    best = filled[max(counts, key=counts.__getitem__)]
+    if _in_one_piece(best):
+        z, y = (int(n) for n in np.ptp(best, axis=0) + 1)
+        sizes = [axis.n_grid for axis in plan.axes[:0:-1]]
         findings.append(
             info(
-                "partial Fourier",
-                found=f"{shape[1]} of {sizes[1]} lines, {shape[0]} of {sizes[0]} "
-                "partitions, in one block about the centre",
+                "k-space beyond the sampled region",
+                found=f"{most} of {total} lines, in one piece about the centre: {y} of {sizes[1]} "
+                f"lines, {z} of {sizes[0]} partitions",
                 expected="all",
-                remedy="the rest is zero, or filled with --partial-fourier pocs",
+                remedy="the rest is zero; one missing end is filled with --partial-fourier pocs",
             )
         )
         return findings
@@ -161,18 +174,23 @@ def missing_lines(
     return findings
 
 
-def _block_of(lines: Ints) -> tuple[int, int] | None:
-    """Return the size ``(z, y)`` of the block that some lines fill; None for no single block."""
-    if not len(lines):
-        return None
-    z, y = (int(n) for n in lines.max(axis=0) - lines.min(axis=0) + 1)
-    return (z, y) if z * y == len(lines) else None
+def _in_one_piece(lines: Ints) -> bool:
+    """Tell whether lines fill a region about k = 0 without gaps: a block, or cut corners."""
+    if not (lines == 0).all(axis=1).any():
+        return False
+    for axis in (0, 1):
+        order = np.lexsort((lines[:, 1 - axis], lines[:, axis]))
+        steps = np.diff(lines[order], axis=0)
+        same = steps[:, axis] == 0  # within one row
+        if (steps[same, 1 - axis] != 1).any() or (steps[~same, axis] != 1).any():
+            return False
+    return True
 
 
 def fill_grid(
     raw: RawData,
     plan: CartesianPlan,
-    rows: Ints,
+    coverage: Coverage,
     *,
     whitening: Complex64 | None,
     coils: int,
@@ -187,8 +205,8 @@ def fill_grid(
     ----------
     raw, plan
         The measurement and where its readouts go.
-    rows
-        Readouts of one volume (3D) or one slice (2D); averages are merged.
+    coverage
+        Of the readouts of one volume (3D) or one slice (2D); averages are merged.
     whitening
         See `noise.whitening_matrix`; None leaves the data as they are.
     coils
@@ -206,10 +224,9 @@ def fill_grid(
         Shape ``(coils, z, y, x)``, origin of y and z at index 0, x in image order.
     """
     x, y, z = plan.axes
-    wanted = runs_of(x.image_columns()[columns])
-    width = wanted[-1][0].stop
-    grid = np.zeros((coils, z.n_grid, y.n_grid, width), np.complex64)
-    coverage = Coverage(plan, rows)
+    # Of the whole image, whatever the slab: the last bits of a matrix product depend on its width.
+    runs = runs_of(x.image_columns())
+    grid = np.zeros((coils, z.n_grid, y.n_grid, columns.stop - columns.start), np.complex64)
     for shape, mine in coverage.groups():  # no line occurs twice in a group
 
         def place(
@@ -221,19 +238,24 @@ def fill_grid(
         ) -> None:
             line = on_grid(samples, shape, x)
             if plan.both_directions:
-                seen.look_at_echo(line, reverse=shape.reverse)
+                seen.look_at_echo(line, raw.readouts[mine[part]], reverse=shape.reverse)
             if coverage.repeated:
                 line *= coverage.weights(mine[part])[:, None, :]
             image = fourier.kspace_to_image_in_place(line, (-1,))
             lines = (slice(None), plan.line2[mine[part]], plan.line1[mine[part]])
-            for there, here in wanted:
+            for there, here in runs:
+                first, end = max(there.start, columns.start), min(there.stop, columns.stop)
+                if first >= end:
+                    continue
                 # Whitening mixes coils only: it costs least where oversampling is gone.
                 voxels = image[:, :, here]
                 white = voxels if whitening is None else np.matmul(whitening, voxels)
+                white = white[:, :, first - there.start : end - there.start].transpose(1, 0, 2)
+                target = (*lines, slice(first - columns.start, end - columns.start))
                 if coverage.repeated:
-                    grid[(*lines, there)] += white.transpose(1, 0, 2)
+                    grid[target] += white
                 else:
-                    grid[(*lines, there)] = white.transpose(1, 0, 2)
+                    grid[target] = white
 
         each_block(raw, mine, shape.keep, place, threads=threads, watch=watch, progress=progress)
     return grid
@@ -274,14 +296,17 @@ class Coverage:
 
     def __init__(self, plan: CartesianPlan, rows: Ints) -> None:
         self._plan = plan
-        self._groups = [(shape, shape.rows[np.isin(shape.rows, rows)]) for shape in plan.classes]
-        y = plan.axes[1]
-        size = plan.axes[2].n_grid * y.n_grid
-        self._line = plan.line2 * y.n_grid + plan.line1
+        rows = np.sort(plan.used(rows))
+        kinds = plan.shape_of[rows]
+        self._groups = [(shape, rows[kinds == n]) for n, shape in enumerate(plan.classes)]
+        size = plan.axes[2].n_grid * plan.axes[1].n_grid
         self._per_shape = np.stack(
-            [np.bincount(self._line[mine], minlength=size) for _, mine in self._groups], axis=1
+            [np.bincount(self._line(mine), minlength=size) for _, mine in self._groups], axis=1
         )
         self.repeated = bool((self._per_shape.sum(axis=1) > 1).any())
+
+    def _line(self, rows: Ints) -> Ints:
+        return self._plan.line2[rows] * self._plan.axes[1].n_grid + self._plan.line1[rows]
 
     def groups(self) -> list[tuple[ReadoutClass, Ints]]:
         """Return rows by shape, such that no line occurs twice in a group."""
@@ -289,13 +314,13 @@ class Coverage:
             return [(shape, mine) for shape, mine in self._groups if mine.size]
         found = []
         for shape, mine in self._groups:
-            turn = _occurrence(self._line[mine])
+            turn = _occurrence(self._line(mine))
             found += [(shape, mine[turn == t]) for t in np.unique(turn)]
         return found
 
     def weights(self, rows: Ints) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
         """Return one over the number of readouts that cover each sample, 0 where none does."""
-        return _inverse(self._per_shape[self._line[rows]] @ self._masks()).astype(np.float32)
+        return _inverse(self._per_shape[self._line(rows)] @ self._masks()).astype(np.float32)
 
     def acquired(self) -> Bools:
         """Return which samples of the grid were acquired, shape ``(z, y, x)``, origin first."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from ultrahand.records.findings import Finding, warning
 from ultrahand.records.readouts import name_readout
 
 if TYPE_CHECKING:
-    from ultrahand.records.arrays import Bools, Complex64, Float64, Ints
+    from ultrahand.records.arrays import Bools, Complex64, Float64, Ints, Structured
     from ultrahand.records.raw import RawData
 
     Work = Callable[[slice, Complex64, "Watch"], None]
@@ -28,10 +29,23 @@ MAX_SUM: Final = 1e17
 """Sums of readouts from here on count as infinite: their squares overflow single precision."""
 
 MAX_ECHO_SHIFT: Final = 1.5
-"""Samples between the echoes of both directions; conventions differ by one, real delays by less."""
+"""Samples between the echoes of both directions that are said: conventions differ by one."""
+MAX_DELAY_S: Final = 20e-6
+"""Two gradient delays are at most this long; echoes further apart mean a wrong flag."""
 _ECHO_HALF_WIDTH: Final = 2
 
 Progress = Callable[[int], None]
+
+
+class Echo(NamedTuple):
+    """Readouts whose echoes lie at one place."""
+
+    encoding: int
+    contrast: int
+    n_samples: int
+    dwell_s: float
+    """0 where the file has none."""
+    reverse: bool
 
 
 @dataclass(slots=True)
@@ -45,8 +59,8 @@ class Watch:
     """Readouts without any signal."""
     coil_seen: Bools | None = None
     """Which coils carried anything but zeros."""
-    echoes: dict[tuple[int, bool], Float64] = field(default_factory=dict)
-    """Energy along the readouts of one length, forward (False) or reversed, origin first."""
+    echoes: dict[Echo, Float64] = field(default_factory=dict)
+    """Energy along the readouts, origin first."""
 
     def look(self, block: Complex64, rows: Ints) -> Complex64:
         """Note oddities of a block of shape ``(readouts, coils, samples)``; blank bad readouts."""
@@ -66,14 +80,29 @@ class Watch:
         self.n_readouts += len(rows)
         return block
 
-    def look_at_echo(self, lines: Complex64, *, reverse: bool) -> None:
-        """Sum the energy of readouts of shape ``(readouts, coils, x)``, origin at index 0."""
-        parts = lines.view(np.float32).reshape(-1, lines.shape[-1], 2)
-        energy = np.einsum("rxp,rxp->x", parts, parts, dtype=np.float64)
-        self._add_echo((len(energy), reverse), energy)
+    def look_at_echo(self, lines: Complex64, rows: Structured, *, reverse: bool) -> None:
+        """Sum the energy of readouts.
 
-    def _add_echo(self, key: tuple[int, bool], energy: Float64) -> None:
-        self.echoes[key] = self.echoes.get(key, 0.0) + energy
+        Parameters
+        ----------
+        lines
+            Shape ``(readouts, coils, x)``, origin at index 0.
+        rows
+            Of the table of readouts. Encodings and contrasts are kept apart: between echo times
+            the field moves echoes too.
+        reverse
+            Whether they were reversed.
+        """
+        parts = lines.view(np.float32).reshape(len(lines), -1, lines.shape[-1], 2)
+        kinds = np.stack([rows["encoding_space_ref"], rows["contrast"]], axis=1)
+        for encoding, contrast in np.unique(kinds, axis=0).tolist():
+            mine = parts[(kinds == (encoding, contrast)).all(axis=1)]
+            energy = np.einsum("rcxp,rcxp->x", mine, mine, dtype=np.float64)
+            dwell_s = float(rows["sample_time_s"][0])
+            self._add_echo(Echo(encoding, contrast, len(energy), dwell_s, reverse), energy)
+
+    def _add_echo(self, echo: Echo, energy: Float64) -> None:
+        self.echoes[echo] = self.echoes.get(echo, 0.0) + energy
 
     def add(self, other: Watch) -> None:
         """Take over what another watch saw."""
@@ -95,7 +124,8 @@ class Watch:
         if len(self.bad) > MAX_BAD_FRACTION * self.n_readouts:
             raise InputError(
                 f"samples of {name_readout(raw.readouts, self.bad[0])}",
-                found=f"NaN or infinity in {len(self.bad)} of {self.n_readouts} readouts",
+                found=f"NaN, infinity or sums above {MAX_SUM:g} in {len(self.bad)} of "
+                f"{self.n_readouts} readouts",
                 expected=f"at most {MAX_BAD_FRACTION:.0%}",
                 remedy="convert the measurement again",
             )
@@ -119,20 +149,26 @@ class Watch:
         self._check_echoes()
 
     def _check_echoes(self) -> None:
-        """Refuse forward and reversed readouts whose echoes lie apart: a flag is wrong."""
-        places = {key: echo_position(energy) for key, energy in self.echoes.items()}
-        for (length, reverse), place in places.items():
-            other = places.get((length, True))
-            if reverse or place is None or other is None:
-                continue
-            apart = abs(place - other)
-            if apart > MAX_ECHO_SHIFT:
+        """Refuse forward and reversed readouts whose echoes lie far apart: a flag is wrong."""
+        for echo, apart in self._apart():
+            most = max(MAX_ECHO_SHIFT, MAX_DELAY_S / echo.dwell_s if echo.dwell_s else 0.0)
+            if apart > most:
                 raise InputError(
                     "reversed readouts (flag 22)",
                     found=f"echoes {apart:.1f} samples from those of the forward readouts",
-                    expected=f"at most {MAX_ECHO_SHIFT:g}",
+                    expected=f"at most {most:g}, what gradient delays explain",
                     remedy="a flag or center_sample is wrong; convert the measurement again",
                 )
+
+    def _apart(self) -> list[tuple[Echo, float]]:
+        """Return how far echoes of both directions lie apart, in samples, where both are clear."""
+        places = {key: echo_position(energy) for key, energy in self.echoes.items()}
+        found = []
+        for echo, place in places.items():
+            other = places.get(echo._replace(reverse=True))
+            if not echo.reverse and place is not None and other is not None:
+                found.append((echo, abs(place - other)))
+        return found
 
     def findings(self) -> list[Finding]:
         """Return what was odd, counted."""
@@ -141,11 +177,22 @@ class Watch:
             found.append(
                 warning(
                     "samples",
-                    found=f"NaN or infinity in {len(self.bad)} of {self.n_readouts} readouts",
+                    found=f"NaN, infinity or sums above {MAX_SUM:g} in {len(self.bad)} of "
+                    f"{self.n_readouts} readouts",
                     expected=f"finite numbers below {MAX_SUM:g}",
                     remedy="these readouts are left out",
                 )
             )
+        found += [
+            warning(
+                "reversed readouts (flag 22)",
+                found=f"echoes {apart:.1f} samples from those of the forward readouts",
+                expected=f"at most {MAX_ECHO_SHIFT:g}",
+                remedy="gradient delays are not corrected: expect ghosts",
+            )
+            for _, apart in self._apart()
+            if apart > MAX_ECHO_SHIFT
+        ]
         if self.zero:
             found.append(
                 warning(
@@ -246,8 +293,11 @@ def each_block(
         return part.stop - start, seen
 
     starts = range(0, len(rows), step)
-    with ThreadPoolExecutor(in_flight(threads)) as pool:
-        for count, seen in pool.map(one, starts):
+    with ExitStack() as stack:
+        run: Callable[..., Iterable[tuple[int, Watch]]] = map
+        if len(starts) > 1 and threads > 1:
+            run = stack.enter_context(ThreadPoolExecutor(in_flight(threads))).map
+        for count, seen in run(one, starts):
             watch.add(seen)
             progress(count)
 

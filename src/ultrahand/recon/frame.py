@@ -59,6 +59,14 @@ def plane_of(readouts: Structured, rows: Ints) -> Plane:
     directions = np.stack([readouts[name][rows] for name in _DIRECTIONS], axis=1).astype(np.float64)
     if not directions.any():
         return Plane(np.zeros(3), np.eye(3), known=False)
+    blank = np.logical_not(directions.any(axis=(1, 2)))
+    _refuse(
+        readouts,
+        rows,
+        blank,
+        f"all zero in {int(blank.sum())} of {len(rows)}",
+        "three unit vectors",
+    )
     gram = directions @ directions.transpose(0, 2, 1)
     skewed = np.abs(gram - np.eye(3)).max(axis=(1, 2)) > ORTHONORMAL_TOLERANCE
     _refuse(readouts, rows, skewed, "vectors that are not orthonormal", "three unit vectors")
@@ -82,7 +90,7 @@ def stack_of(planes: list[Plane], thickness_m: float) -> tuple[Stack | None, lis
         return Stack((0,), thickness_m, planes[0].position_mm), []
     first = planes[0]
     if any(np.abs(p.directions - first.directions).max() > ORTHONORMAL_TOLERANCE for p in planes):
-        return None, []
+        return None, [_no_stack("slices of different orientations")]
     positions = np.stack([p.position_mm for p in planes])
     if np.abs(positions - positions[0]).max() <= SAME_MM:
         return _by_counter(planes, thickness_m)
@@ -92,11 +100,23 @@ def stack_of(planes: list[Plane], thickness_m: float) -> tuple[Stack | None, lis
     steps = np.diff(along[order])
     across = positions - positions[0] - np.outer(along - along[0], normal)
     mean = float(steps.mean())
+    if np.abs(across).max() > SAME_MM * count:
+        return None, [_no_stack(f"slices moved aside by up to {np.abs(across).max():.2f} mm")]
     regular = np.abs(steps - mean).max() <= SPACING_TOLERANCE * mean + SAME_MM
-    if not regular or steps.min() <= SAME_MM or np.abs(across).max() > SAME_MM * count:
-        return None, []
+    if not regular or steps.min() <= SAME_MM:
+        shown = f"{steps.min():.2f} to {steps.max():.2f} mm"
+        return None, [_no_stack(f"slices spaced by {shown}")]
     middle = positions[order[count // 2]]
     return Stack(tuple(int(i) for i in order), mean * 1e-3, middle), []
+
+
+def _no_stack(found: str) -> Finding:
+    return warning(
+        "position",
+        found=found,
+        expected="parallel slices, equally spaced",
+        remedy="each slice is a file of its own (slab-1, slab-2 ...)",
+    )
 
 
 def _by_counter(planes: list[Plane], thickness_m: float) -> tuple[Stack, list[Finding]]:

@@ -108,7 +108,7 @@ def grid_readouts(
             start: int = start,
             length: int = length,
         ) -> None:
-            white = block[:, coils] if whitening is None else np.matmul(whitening[coils], block)
+            white = (block if whitening is None else np.matmul(whitening, block))[:, coils]
             first, end = start + part.start * length, start + part.stop * length
             used = inside[first:end]
             flat = white.transpose(1, 0, 2).reshape(width, -1)

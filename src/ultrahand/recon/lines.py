@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ultrahand.errors import InputError
-from ultrahand.records.findings import Finding, warning
+from ultrahand.records.findings import Finding, info, warning
 from ultrahand.records.readouts import REVERSE_FLAG, has, name_readout
 
 if TYPE_CHECKING:
@@ -153,13 +153,24 @@ def readout_classes(
         k_first = -center
         if turned:
             k_first = -(kept - center) if siemens else -(kept - 1 - center)
-        if k_first < -(size // 2) or k_first + kept - 1 > size // 2:
+        # The Siemens rule puts the first sample of an odd readout one beyond its matrix.
+        spare = 1 if turned and siemens and size % 2 else 0
+        if k_first < -(size // 2) - spare or k_first + kept - 1 > size // 2:
             raise InputError(
                 f"{where}, center_sample",
                 found=f"{kept} samples with the centre at {center}: k from {k_first} to "
                 f"{k_first + kept - 1}",
                 expected=f"k inside the encoded matrix of {size}",
                 remedy="correct encodedSpace or center_sample",
+            )
+        if k_first < -(size // 2):
+            findings.append(
+                info(
+                    "reversed readouts (flag 22)",
+                    found=f"k from {k_first} in {len(mine)} readouts",
+                    expected=f"k inside the encoded matrix of {size}",
+                    remedy="the sample beyond is left out",
+                )
             )
         classes.append(ReadoutClass(mine, slice(pre, samples - post), turned, k_first, kept))
     return classes, findings

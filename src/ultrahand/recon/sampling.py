@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -95,7 +95,7 @@ def from_array(
         Shape ``(shots, samples, dims)`` in any order of the axes, or shots and samples in one.
     offset
         Leading samples to skip: of the readouts where they are longer than the trajectory, of the
-        trajectory where it is longer.
+        trajectory where it is longer, of both where they are equal.
     axes
         The order of the axes, as ``shots,samples,dims``; needed only where counts leave it open.
 
@@ -113,13 +113,16 @@ def from_array(
             "convert the measurement again",
         )
     keep = lengths[0][1]
-    n_samples = keep.stop - keep.start
+    stored = int(raw.readouts["number_of_samples"][rows[0]])
+    fits = _fits(stored, keep, offset)
     maps = _shot_maps(raw.readouts, volumes)
-    found = _arrangements(np.asarray(array), maps, n_samples, offset, axes)
+    found = _arrangements(np.asarray(array), maps, set(fits), axes)
     repeats = ", ".join(str(n) for n in maps)
+    n_kept = keep.stop - keep.start
+    discarded = f" ({stored - n_kept} more are discarded)" if stored > n_kept else ""
     counts = (
         f"shape {array.shape}, offset {offset}, for {len(rows)} readouts ({repeats} a repetition) "
-        f"of {n_samples} samples"
+        f"of {n_kept} samples{discarded}"
     )
     if not found:
         raise _refuse(
@@ -136,19 +139,50 @@ def from_array(
         )
     order, k = found[0]
     shot_of, how = maps[k.shape[0]](rows)
-    skip = n_samples - k.shape[1] if k.shape[1] < n_samples else 0
-    k = k[:, offset:] if k.shape[1] > n_samples else k
-    kept = slice(keep.start + skip, keep.stop)
+    fit = fits[k.shape[1]]
+    wrong = ~np.isfinite(k).all(axis=(1, 2))
+    if wrong.any():
+        raise _refuse(
+            f"NaN or infinity in {int(wrong.sum())} of {len(k)} shots, the first {wrong.argmax()}",
+            "finite positions",
+            "correct the trajectory",
+        )
     note = info(
         "external trajectory",
         found=f"{counts}; axes {order}",
         expected="one shot a readout",
-        remedy=f"shots matched {how}; {skip} leading samples of each readout skipped",
+        remedy=f"shots matched {how}; samples {fit.samples.start} to {fit.samples.stop - 1} of "
+        f"each readout take positions {fit.positions.start} to {fit.positions.stop - 1}",
     )
     findings = [note]
     if how.startswith("by ") and (np.diff(shot_of[np.argsort(rows)]) < 0).any():
         findings += _scrambled(raw.readouts, volumes)
-    return [Shots(rows, kept, np.ascontiguousarray(k, np.float32), shot_of)], findings
+    k = np.ascontiguousarray(k[:, fit.positions], np.float32)
+    return [Shots(rows, fit.samples, k, shot_of)], findings
+
+
+class _Fit(NamedTuple):
+    """Which samples of a readout take which positions of a shot."""
+
+    samples: slice
+    positions: slice
+
+
+def _fits(stored: int, keep: slice, offset: int) -> dict[int, _Fit]:
+    """Return the lengths that a shot can have, each with its way to fit the readouts."""
+    n = keep.stop - keep.start
+    late = slice(keep.start + offset, keep.stop)
+    ways = [
+        (n - offset, _Fit(late, slice(0, n - offset))),
+        (n + offset, _Fit(keep, slice(offset, n + offset))),
+        (n, _Fit(late, slice(offset, n))),
+        (stored, _Fit(late, slice(keep.start + offset, keep.stop))),  # discards have positions too
+    ]
+    fits: dict[int, _Fit] = {}
+    for length, fit in ways:
+        if 0 <= offset < n:
+            fits.setdefault(length, fit)
+    return fits
 
 
 def _scrambled(table: Structured, volumes: list[Volume]) -> list[Finding]:
@@ -202,10 +236,9 @@ def _shot_maps(table: Structured, volumes: list[Volume]) -> dict[int, _ShotMap]:
 
 
 def _arrangements(
-    array: Real, maps: dict[int, _ShotMap], n_samples: int, offset: int, axes: str | None
+    array: Real, maps: dict[int, _ShotMap], lengths: set[int], axes: str | None
 ) -> list[tuple[str, Real]]:
     """Find every way to read the array as (shots, samples, dims)."""
-    lengths = {n_samples - offset, n_samples + offset}
     found: list[tuple[str, Real]] = []
     if array.ndim == 3:
         for order in itertools.permutations(range(3)):
