@@ -350,6 +350,38 @@ def test_options_stand_in_the_sidecar_as_they_were_resolved(raw, outputs, run):
     assert options["group"] == "dataset"
 
 
+def test_a_refused_file_is_still_counted(raw, run):
+    with h5py.File(raw, "r+") as file:
+        rows = file["dataset/data"][:]
+        rows["head"]["idx"]["kspace_encode_step_1"][-1] = 99
+        file["dataset/data"][:] = rows
+    ended = run("check", raw, "--json")
+    assert ended.code == 3
+    assert ended.json["readouts"] == {"imaging": 24, "noise": 8}
+    levels = [finding["level"] for finding in ended.json["findings"]]
+    assert levels[-1] == "error"
+    assert "info" in levels
+
+
+def test_images_of_an_earlier_layout_are_said(raw, outputs, run):
+    stale = ("image_echo-1_rep-2.nii.gz", "image_rep-1_stderr.nii.gz")
+    others = ("image_echo-one.nii.gz", "images.nii.gz", "image_echo-1.nii")
+    for name in (*stale, *others):
+        (outputs / name).touch()
+    ended = run("recon", raw, "-o", outputs / "image.nii.gz")
+    assert ended.code == 0
+    line = ended.the_line("earlier run")
+    assert all(name in line for name in stale)
+    assert not any(name in line for name in others)
+
+
+def test_the_log_is_never_an_output(raw, outputs, run):
+    image = outputs / "image.nii.gz"
+    for log in (image, outputs / "image.json"):
+        ended = run("recon", raw, "-o", image, "--log", log, "--force")
+        assert_wrong_use(ended, "the log")
+
+
 @pytest.mark.parametrize("size", ["0", "-1", "lots", "1 PB"])
 def test_memory_that_is_no_size_is_wrong_use(size, raw, outputs, run):
     ended = run("recon", raw, "-o", outputs / "image.nii.gz", f"--max-memory={size}")

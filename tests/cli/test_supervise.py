@@ -237,3 +237,39 @@ def test_an_ignored_hangup_stays_ignored(waiting):
     process.send_signal(signal.SIGHUP)
     time.sleep(0.3)
     assert process.poll() is None
+
+
+@pytest.fixture
+def in_the_background(waiting):
+    """As shells start background jobs of scripts: with interrupts ignored."""
+
+    def start():
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return waiting()
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    return start
+
+
+def test_a_background_job_can_be_ended(in_the_background, tmp_path):
+    process = in_the_background()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells children of a parent's death")
+def test_a_killed_background_job_takes_its_child_along(in_the_background, tmp_path):
+    test_a_killed_parent_takes_its_child_along(in_the_background, tmp_path)
+
+
+def test_a_signal_to_the_whole_group_is_one_line(waiting):
+    """As ``timeout`` sends it: parent and child have it at once, and the child a second time."""
+    process = waiting()
+    os.killpg(process.pid, signal.SIGTERM)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert said == b"ultrahand: interrupted; nothing was written\n"

@@ -1,5 +1,6 @@
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -131,3 +132,22 @@ def test_files_are_the_same_through_links(tmp_path):
     assert not is_same_file(tmp_path / "a", tmp_path / "b")
     assert not is_same_file(tmp_path / "a", tmp_path / "none")
     assert not is_same_file(tmp_path / "none", tmp_path / "none")
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "none"])
+def test_an_output_that_another_run_has_made_meanwhile_stays(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", refuse_links)
+    first, second = tmp_path / "a.nii", tmp_path / "a.json"
+    with OutputSet(force=False, inputs=[]) as outputs:
+        outputs.claim(first).write_text("ours")
+        outputs.claim(second).write_text("ours")
+        second.write_text("theirs")
+        with pytest.raises(UsageError, match="another run"):
+            outputs.commit()
+    assert second.read_text() == "theirs"
+    assert list(tmp_path.iterdir()) == [second]
+
+
+def refuse_links(*_):
+    raise PermissionError(1, "no hard links here")

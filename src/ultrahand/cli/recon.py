@@ -91,8 +91,8 @@ def run(options: argparse.Namespace) -> int:
         paths = outputs.commit()
     _say_what_else_is_there(stem, suffix, paths)
     of_images = [finding for written in made for finding in written.findings]
-    findings = list(dict.fromkeys((*opened.findings, *seen, *of_images)))
-    _report(opened, findings, paths, as_json=options.json)
+    said = list(dict.fromkeys((*opened.findings, *seen, *of_images)))
+    _report(opened, said, paths, as_json=options.json)
     return 0
 
 

@@ -141,7 +141,8 @@ def _publish(place: Path, path: Path, *, replace: bool) -> None:
         except FileExistsError:
             raise
         except OSError:  # a file system without hard links
-            pass
+            if _is_there(path):
+                raise FileExistsError from None
         else:
             place.unlink()
             return

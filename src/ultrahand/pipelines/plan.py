@@ -306,8 +306,8 @@ def _check_depth(raw: RawData, index: int, *, three_d: bool) -> list[Finding]:
                 "encodedSpace z",
                 found=f"matrix {depth}, but every readout has the same partition",
                 expected="1 for 2D",
-                remedy=f"reconstructed as 2D, slices {thickness_mm:.3g} mm thick (reconSpace: field "
-                "of view over matrix)",
+                remedy=f"reconstructed as 2D, slices {thickness_mm:.3g} mm thick (field of view "
+                "over matrix of reconSpace)",
             )
         ]
     return []

@@ -300,7 +300,7 @@ def _note(plan: ReconPlan, first: _Combined, noise: Noise | None, part: str, *, 
         "mag": "the standard deviation of the non-central chi distribution of "
         f"{first.channels} channel(s) at the signal of the voxel, valid from SNR 5, and one noise "
         f"unit from SNR {first_order_limit(first.channels):.0f} on",
-        "phase": "the noise over the magnitude (first order), valid from SNR 5; at most pi / sqrt 3",
+        "phase": "the noise over the magnitude (first order), valid from SNR 5",
     }.get(part, "the noise of this part, at every signal")
     given = (
         "; adaptive weights are taken as given, which holds where the signal has the sensitivities "
