@@ -6,6 +6,7 @@ import enum
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ultrahand.recon.k_units import KUnit
@@ -88,6 +89,7 @@ def machine_threads() -> int:
     return os.cpu_count() or 1
 
 
+@cache
 def machine_memory() -> int:
     """Return the memory this process may use in bytes: the machine's, or its container's.
 
