@@ -10,8 +10,8 @@ from ultrahand.cli import opening
 from ultrahand.errors import InputError, ResourceError, UltrahandError
 from ultrahand.pipelines import ReconPlan
 from ultrahand.pipelines.audit import audit_samples, describe
+from ultrahand.pipelines.compare import count_kinds
 from ultrahand.pipelines.memory import memory_needed
-from ultrahand.pipelines.plan import count_kinds
 from ultrahand.pipelines.timing import frame_times
 from ultrahand.records import Finding, RawData
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ultrahand.recon.cartesian import on_grid
-from ultrahand.recon.conditioning import Watch, each_block
+from ultrahand.recon.conditioning import each_block
+from ultrahand.recon.grid import on_grid
+from ultrahand.recon.watch import Watch
 from ultrahand.records.findings import Finding
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from ultrahand.recon.density import density_bytes
 from ultrahand.recon.gridding import EPS
 
 if TYPE_CHECKING:
-    from ultrahand.pipelines.plan import EncodingPlan, ReconPlan
+    from ultrahand.pipelines.encoding import EncodingPlan
+    from ultrahand.pipelines.plan import ReconPlan
     from ultrahand.records.raw import RawData
 
 PROGRAM_BYTES = 225 * 2**20

@@ -11,21 +11,18 @@ import numpy as np
 
 from ultrahand.pipelines.memory import coil_blocks, slabs_of, transforms_limit
 from ultrahand.pipelines.options import Combine, PartialFourier, Parts
-from ultrahand.recon.cartesian import (
-    Coverage,
-    complete_grid,
-    fill_grid,
-    sum_of_squares_image,
-    to_image,
-)
 from ultrahand.recon.coils import adaptive_combine, root_sum_of_squares
-from ultrahand.recon.conditioning import Progress, Watch
+from ultrahand.recon.conditioning import Progress
+from ultrahand.recon.coverage import Coverage
+from ultrahand.recon.grid import complete_grid, fill_grid, sum_of_squares_image, to_image
 from ultrahand.recon.gridding import DensityCache, grid_readouts
 from ultrahand.recon.uncertainty import first_order_limit, magnitude_sd, phase_sd
+from ultrahand.recon.watch import Watch
 from ultrahand.records.image import Image
 
 if TYPE_CHECKING:
-    from ultrahand.pipelines.plan import EncodingPlan, ReconPlan
+    from ultrahand.pipelines.encoding import EncodingPlan
+    from ultrahand.pipelines.plan import ReconPlan
     from ultrahand.recon.sorting import Series, Volume
     from ultrahand.records.arrays import Bools, Complex64, Float32, Ints
     from ultrahand.records.noise import Noise

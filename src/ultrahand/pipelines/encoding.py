@@ -1,0 +1,219 @@
+"""How the volumes of one encoding will be made: method, grid or positions, frame, noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ultrahand.errors import InputError, UsageError, concerning
+from ultrahand.pipelines import compare
+from ultrahand.pipelines.options import Method, ReconOptions
+from ultrahand.recon.axes import slice_thickness_m
+from ultrahand.recon.cartesian import CartesianPlan, missing_lines, plan_cartesian
+from ultrahand.recon.frame import Plane, Stack, plane_of, stack_of
+from ultrahand.recon.noise import Whitener, measure_noise
+from ultrahand.recon.non_cartesian import NonCartesianPlan, plan_non_cartesian
+from ultrahand.records.findings import Finding, info
+from ultrahand.records.readouts import name_readout
+
+if TYPE_CHECKING:
+    from ultrahand.recon.sorting import Volume
+    from ultrahand.records.arrays import Ints, Real
+    from ultrahand.records.raw import RawData
+
+CARTESIAN = ("cartesian", "epi")
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingPlan:
+    """How the volumes of one encoding are made."""
+
+    index: int
+    method: Method
+    reason: str
+    three_d: bool
+    cartesian: CartesianPlan | None
+    non_cartesian: NonCartesianPlan | None
+    planes: Mapping[int, Plane]
+    """Slice counter to its frame."""
+    stack: Stack | None
+    """None where each slice or slab is an image of its own."""
+    n_coils: int
+    data_bytes: int
+    """Of its samples in memory."""
+    whitener: Whitener | None
+    """None where the noise is not known or not used."""
+
+    @property
+    def slice_order(self) -> tuple[int, ...]:
+        """Slice counters in the order of the image's slice axis."""
+        counters = sorted(self.planes)
+        return tuple(counters[i] for i in self.stack.order) if self.stack else tuple(counters)
+
+    @property
+    def stacked(self) -> bool:
+        """Whether an image is a stack of 2D slices."""
+        return self.stack is not None and not self.three_d
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels of an image, ``(z, y, x)``."""
+        if self.cartesian is not None:
+            x, y, z = self.cartesian.axes
+            shape = (z.n_image, y.n_image, x.n_image)
+        else:
+            assert self.non_cartesian is not None
+            shape = self.non_cartesian.shape
+        return (len(self.planes) if self.stacked else shape[0], *shape[1:])
+
+    @property
+    def voxel_m(self) -> tuple[float, float, float]:
+        """Voxel spacing along read, phase, slice, of one slice or slab."""
+        if self.cartesian is not None:
+            x, y, z = self.cartesian.axes
+            return (x.voxel_m, y.voxel_m, z.voxel_m)
+        assert self.non_cartesian is not None
+        return self.non_cartesian.voxel_m
+
+
+def plan_encoding(
+    raw: RawData,
+    volumes: list[Volume],
+    options: ReconOptions,
+    trajectory: Real | None,
+    noise: RawData,
+) -> tuple[EncodingPlan, list[Finding]]:
+    """Decide how the volumes of one encoding are made.
+
+    Parameters
+    ----------
+    raw
+        The measurement.
+    volumes
+        All of one encoding.
+    options, trajectory
+        See `plan.plan_reconstruction`.
+    noise
+        The measurement whose noise readouts are used.
+
+    Raises
+    ------
+    InputError, UsageError
+        See `plan.plan_reconstruction`.
+    """
+    index = volumes[0].encoding
+    rows = np.sort(np.concatenate([volume.rows for volume in volumes]))
+    method, reason = _choose(raw, rows, index, options, trajectory is not None)
+    findings = [info("method", found=f"{method}: {reason}", expected="auto or a choice")]
+    cartesian = non_cartesian = None
+    if method is Method.FFT:
+        cartesian, more = _cartesian(raw, volumes, rows)
+        three_d = cartesian.three_d
+    else:
+        non_cartesian, more = plan_non_cartesian(
+            raw,
+            volumes,
+            trajectory=trajectory,
+            unit=options.trajectory_unit,
+            offset=options.trajectory_offset,
+            axes=options.trajectory_axes,
+        )
+        three_d = non_cartesian.three_d
+    findings += more
+    planes, stack, more = _frame(raw, volumes, three_d=three_d)
+    findings += more
+    whitener = None
+    if options.whiten:
+        with concerning(None if noise is raw else "noise"):
+            whitener, more = measure_noise(raw, rows, noise)
+        findings += more
+    if whitener is not None:
+        compare.check_dwell(raw, volumes)
+    coils = int(raw.readouts["active_channels"][rows[0]])
+    plan = EncodingPlan(
+        index=index,
+        method=method,
+        reason=reason,
+        three_d=three_d,
+        cartesian=cartesian,
+        non_cartesian=non_cartesian,
+        planes=planes,
+        stack=stack,
+        n_coils=coils,
+        data_bytes=8 * coils * int(raw.readouts["number_of_samples"][rows].sum()),
+        whitener=whitener,
+    )
+    return plan, findings
+
+
+def _cartesian(
+    raw: RawData, volumes: list[Volume], rows: Ints
+) -> tuple[CartesianPlan, list[Finding]]:
+    index = volumes[0].encoding
+    three_d = len(np.unique(raw.readouts["kspace_encode_step_2"][rows])) > 1
+    findings = compare.check_depth(raw, index, three_d=three_d)
+    plan, more = plan_cartesian(raw, rows, index, three_d=three_d)
+    findings += more
+    parts = [
+        (compare.name_slice(volume, number), mine)
+        for volume in volumes
+        for number, mine in volume.slices.items()
+    ]
+    findings += missing_lines(plan, parts, raw.header.encodings[index].acceleration)
+    findings += compare.repeated_lines(raw, plan, volumes)
+    findings += compare.uncorrected_epi(raw, index)
+    return plan, findings
+
+
+def _frame(
+    raw: RawData, volumes: list[Volume], *, three_d: bool
+) -> tuple[dict[int, Plane], Stack | None, list[Finding]]:
+    """Return the frame of each slice or slab, and the stack that slices form."""
+    slices = sorted({s for volume in volumes for s in volume.slices})
+    planes = {
+        s: plane_of(raw.readouts, np.concatenate([v.slices[s] for v in volumes if s in v.slices]))
+        for s in slices
+    }
+    stack: Stack | None = None
+    findings: list[Finding] = []
+    if not three_d or len(planes) == 1:
+        thickness = slice_thickness_m(raw.header.encodings[volumes[0].encoding])
+        stack, findings = stack_of(list(planes.values()), thickness)
+    findings += compare.missing_slices(volumes, slices)
+    findings += compare.unknown_geometry(planes)
+    return planes, stack, findings
+
+
+def _choose(
+    raw: RawData, rows: Ints, index: int, options: ReconOptions, external: bool
+) -> tuple[Method, str]:
+    """Choose the method from the header's trajectory and what stands beside the samples."""
+    stated = raw.header.encodings[index].trajectory
+    has_k = bool((raw.readouts["trajectory_dimensions"][rows] > 0).all())
+    if options.method is Method.FFT:
+        if external:
+            raise UsageError("--method fft does not use --trajectory; leave one of them out")
+        return Method.FFT, "asked for"
+    several = len(raw.header.encodings) > 1
+    if external and not (several and stated in CARTESIAN):
+        return Method.GRIDDING, "an external trajectory is given"
+    if options.method is Method.GRIDDING:
+        if not has_k:
+            raise UsageError("--method gridding needs a trajectory: give --trajectory FILE")
+        return Method.GRIDDING, "asked for"
+    if stated in CARTESIAN or (not stated and not has_k):
+        return (
+            Method.FFT,
+            f"the header's trajectory is {stated or 'not stated, and none is stored'}",
+        )
+    if has_k:
+        return Method.GRIDDING, f"the header's trajectory is {stated!r} and positions are stored"
+    raise InputError(
+        f"trajectory of {name_readout(raw.readouts, int(rows[0]))}",
+        found=f"no positions in a measurement whose trajectory is {stated[:20]!r}",
+        expected="sample positions in the file",
+        remedy="give them with --trajectory FILE, or --method fft if it is Cartesian",
+    )
