@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -160,19 +161,34 @@ raise SystemExit(supervised(lambda: run(options), folder=folder, name="scan.h5",
 """
 
 
+@contextmanager
+def dispositions(ignored):
+    """Let a child start as from a terminal, whatever the tests themselves were started from."""
+    before = {
+        number: signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 @pytest.fixture
 def waiting(tmp_path):
     """Start a command that has begun an output, in a session of its own."""
     started = []
 
-    def start():
-        process = subprocess.Popen(
-            [sys.executable, "-c", WAITING],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+    def start(ignored=()):
+        with dispositions(ignored):
+            process = subprocess.Popen(
+                [sys.executable, "-c", WAITING],
+                cwd=tmp_path,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
         started.append(process)
         assert process.stdout.readline() == b"begun\n"
         return process
@@ -216,45 +232,20 @@ def test_a_second_signal_ends_what_does_not_stop(waiting, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells children of a parent's death")
-def test_a_killed_parent_takes_its_child_along(waiting, tmp_path):
-    process = waiting()
-    process.kill()
-    process.wait(timeout=20)
-    end = time.monotonic() + 10
-    while list(tmp_path.iterdir()) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not list(tmp_path.iterdir())
-
-
 def test_an_ignored_hangup_stays_ignored(waiting):
     """As under nohup: only then does the command outlive its terminal."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        process = waiting()
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    process = waiting(ignored=(signal.SIGHUP,))
     process.send_signal(signal.SIGHUP)
     time.sleep(0.3)
     assert process.poll() is None
 
 
-@pytest.fixture
-def in_the_background(waiting):
-    """As shells start background jobs of scripts: with interrupts ignored."""
-
-    def start():
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            return waiting()
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-    return start
+BACKGROUND = (signal.SIGINT,)
+"""Ignored in what scripts start with ``&``."""
 
 
-def test_a_background_job_can_be_ended(in_the_background, tmp_path):
-    process = in_the_background()
+def test_a_background_job_can_be_ended(waiting, tmp_path):
+    process = waiting(ignored=BACKGROUND)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
     assert process.returncode == 130
@@ -262,8 +253,15 @@ def test_a_background_job_can_be_ended(in_the_background, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux tells children of a parent's death")
-def test_a_killed_background_job_takes_its_child_along(in_the_background, tmp_path):
-    test_a_killed_parent_takes_its_child_along(in_the_background, tmp_path)
+@pytest.mark.parametrize("ignored", [(), BACKGROUND], ids=["", "in the background"])
+def test_a_killed_parent_takes_its_child_along(waiting, tmp_path, ignored):
+    process = waiting(ignored=ignored)
+    process.kill()
+    process.wait(timeout=20)
+    end = time.monotonic() + 10
+    while list(tmp_path.iterdir()) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_signal_to_the_whole_group_is_one_line(waiting):

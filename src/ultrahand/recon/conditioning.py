@@ -71,7 +71,9 @@ def each_block(
     with ExitStack() as stack:
         run: Callable[..., Iterable[tuple[int, Watch]]] = map
         if len(starts) > 1 and threads > 1:
-            run = stack.enter_context(ThreadPoolExecutor(in_flight(threads))).map
+            pool = ThreadPoolExecutor(in_flight(threads))
+            stack.callback(pool.shutdown, cancel_futures=True)  # an interrupt ends it soon
+            run = pool.map
         for count, seen in run(one, starts):
             watch.add(seen)
             progress(count)
