@@ -27,19 +27,21 @@ class DensityCache:
 
     def __init__(self, size: int = 4) -> None:
         self._size = size
-        self._kept: OrderedDict[bytes, DensityWeights] = OrderedDict()
+        self._kept: OrderedDict[tuple[object, ...], DensityWeights] = OrderedDict()
 
     def weights(
         self, k_per_m: Float64, plan: NonCartesianPlan, *, threads: int, max_bytes: int
     ) -> DensityWeights:
-        """Return the density compensation of some sample positions."""
-        key = hashlib.sha256(np.ascontiguousarray(k_per_m).data).digest()
+        """Return the density compensation of some sample positions in one field of view."""
+        dims = k_per_m.shape[1]
+        shape, voxel_m = plan.shape[-dims:], plan.voxel_m[:dims]
+        # Weights are in Nyquist cells of the field of view: another encoding's are others.
+        key = (hashlib.sha256(np.ascontiguousarray(k_per_m).data).digest(), shape, voxel_m)
         if key not in self._kept:
-            dims = k_per_m.shape[1]
             self._kept[key] = density_weights(
                 k_per_m,
-                shape=plan.shape[-dims:],
-                voxel_size_m=plan.voxel_m[:dims],
+                shape=shape,
+                voxel_size_m=voxel_m,
                 threads=threads,
                 max_bytes=max_bytes,
             )
