@@ -19,6 +19,7 @@ import numpy as np
 from ultrahand import __version__
 from ultrahand.cli import opening
 from ultrahand.cli.opening import Opened
+from ultrahand.cli.supervise import finish_undisturbed
 from ultrahand.errors import UsageError
 from ultrahand.io.nifti import NiftiWriter
 from ultrahand.io.outputs import OutputSet
@@ -88,6 +89,7 @@ def run(options: argparse.Namespace) -> int:
         for written in made:
             findings = (*opened.findings, *seen, *written.findings)
             _write_sidecars(opened, written, findings, digests, options)
+        finish_undisturbed()
         paths = outputs.commit()
     _say_what_else_is_there(stem, suffix, paths)
     of_images = [finding for written in made for finding in written.findings]

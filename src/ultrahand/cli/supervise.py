@@ -35,6 +35,9 @@ _STOPS: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 _SET_PARENT_DEATH_SIGNAL: Final = 1  # of Linux' prctl
+_INTERRUPTED: Final = "interrupted; nothing was written"
+_child: list[int] = []
+"""Its own number, in the child alone."""
 
 
 def supervised(work: Callable[[], int], *, folder: Path | None, name: str, verbose: bool) -> int:
@@ -61,7 +64,7 @@ def supervised(work: Callable[[], int], *, folder: Path | None, name: str, verbo
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
         child = os.fork()
         if child == 0:
-            _prepare_child(words, parent)
+            _prepare_child(words, parent, folder)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             _exit_with(work)
         with _passing_on(child) as passed:
@@ -87,11 +90,21 @@ def _last_words() -> IO[bytes]:
     return tempfile.TemporaryFile(buffering=0)
 
 
-def _prepare_child(words: IO[bytes], parent: int) -> None:
+def _prepare_child(words: IO[bytes], parent: int, folder: Path | None) -> None:
     """Keep the terminal to Python's own messages; die with the parent; leave no core file."""
+    _child.append(os.getpid())
+
+    def stop(*_: object) -> NoReturn:
+        # Nothing is raised: an exception from a handler can be lost, or leave a lock held, in the
+        # middle of an import. The child clears up itself, as its parent may be dead.
+        _sweep(folder, os.getpid())
+        with suppress(OSError):
+            os.write(sys.stderr.fileno(), f"{_clear_line()}ultrahand: {_INTERRUPTED}\n".encode())
+        os._exit(EXIT_INTERRUPTED)
+
     for number in _STOPS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _stop_once)
+            signal.signal(number, stop)
     faulthandler.enable(file=words, all_threads=False)
     with suppress(OSError):
         sys.stderr = os.fdopen(
@@ -110,16 +123,15 @@ def _prepare_child(words: IO[bytes], parent: int) -> None:
             os._exit(EXIT_INTERRUPTED)
 
 
-def _stop_once(*_: object) -> NoReturn:
-    """Stop the work; a second signal (from the terminal and the parent) must not stop clean-up."""
-    _stop_no_more()
-    raise KeyboardInterrupt
+def finish_undisturbed() -> None:
+    """Let no stop come between the outputs of a run: from here on it ends as it would have.
 
-
-def _stop_no_more() -> None:
-    for number in _STOPS:
-        # Not SIG_IGN: Python complains of a signal that came just before.
-        signal.signal(number, lambda *_: None)
+    Only in the supervised child, which exits right after.
+    """
+    if _child:
+        for number in _STOPS:
+            # Not SIG_IGN: Python complains of a signal that came just before.
+            signal.signal(number, lambda *_: None)
 
 
 def _exit_with(work: Callable[[], int]) -> NoReturn:
@@ -127,7 +139,7 @@ def _exit_with(work: Callable[[], int]) -> NoReturn:
     code = None
     try:
         code = work()
-        _stop_no_more()
+        finish_undisturbed()
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else EXIT_DEFECT
     except KeyboardInterrupt:
@@ -174,7 +186,7 @@ def _explain(number: int, trace: str, name: str) -> int:
         _say("killed (SIGKILL), most likely out of memory; lower --max-memory")
         return EXIT_RESOURCES
     if number in _STOPS:
-        _say("interrupted; nothing was written")
+        _say(_INTERRUPTED)
         return EXIT_INTERRUPTED
     if number == signal.SIGPROF:
         _refuse(name, "a structure that sends the reader in circles")
@@ -192,9 +204,17 @@ def _refuse(name: str, found: str) -> None:
 
 
 def _sweep(folder: Path | None, child: int) -> None:
+    """Remove what a child has begun; with the simplest means, as handlers call it."""
     if folder is not None:
-        for place in folder.glob(f".ultrahand-{child}-*"):
-            place.unlink(missing_ok=True)
+        for entry in os.scandir(folder):
+            if entry.name.startswith(f".ultrahand-{child}-"):
+                with suppress(FileNotFoundError):
+                    os.unlink(entry.path)  # noqa: PTH108
+
+
+def _clear_line() -> str:
+    """Wipe what is left of a progress bar."""
+    return "\r\x1b[K" if sys.stderr.isatty() else ""
 
 
 def _say(message: str) -> None:
