@@ -30,15 +30,17 @@ def audit_samples(raw: RawData, plan: ReconPlan) -> list[Finding]:
     """
     watch = Watch()
     volumes = [volume for series in plan.series for volume in series.volumes]
-    for index, encoding in plan.encodings.items():
+    for encoding in plan.encodings.values():
         if encoding.cartesian is not None:
             _look_at_lines(raw, encoding.cartesian, watch, plan.options.workers)
         else:
-            mine = np.concatenate([v.rows for v in volumes if v.encoding == index])
-            for rows in _of_one_length(raw, mine):
-                _look(raw, rows, slice(None), _nothing, watch, plan.options.workers)
+            assert encoding.non_cartesian is not None
+            for shots in encoding.non_cartesian.shots:
+                _look(raw, shots.rows, shots.keep, _nothing, watch, plan.options.workers)
     for volume in volumes:
-        for rows in volume.slices.values():
+        grid = plan.encodings[volume.encoding].cartesian
+        for slice_rows in volume.slices.values():
+            rows = grid.used(slice_rows) if grid else slice_rows
             bad = np.intersect1d(rows, watch.bad)
             Watch(n_readouts=len(rows), bad=bad.tolist()).refuse_bad(raw)
     watch.check(raw)
@@ -54,11 +56,6 @@ def _look_at_lines(raw: RawData, plan: CartesianPlan, watch: Watch, threads: int
 
         work = echo if plan.both_directions else _nothing
         _look(raw, shape.rows, shape.keep, work, watch, threads)
-
-
-def _of_one_length(raw: RawData, rows: Ints) -> list[Ints]:
-    lengths = raw.readouts["number_of_samples"][rows]
-    return [rows[lengths == length] for length in np.unique(lengths)]
 
 
 def _look(raw: RawData, rows: Ints, keep: slice, work: Work, watch: Watch, threads: int) -> None:

@@ -122,7 +122,7 @@ def _cartesian_needs(plan: ReconPlan, encoding: EncodingPlan) -> Needs:
     needs = {
         "grid": (copies + 5 * _pocs(plan)) * 8 * x.n_image * y.n_grid * z.n_grid,
         "lines": 8 * (len(grid.classes) + 3) * y.n_grid * z.n_grid,
-        "blocks": _block_bytes(plan, encoding) * max(1, x.n_grid // x.n_image),
+        "blocks": _block_bytes(plan, encoding, x.n_grid / min(c.n_kept for c in grid.classes)),
     }
     return _with_image(needs, encoding)
 
@@ -140,14 +140,18 @@ def _gridding_needs(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> 
         "channels": 2 * 8 * (n_samples + math.prod(shape)) * encoding.n_coils,
         "transforms": transforms,
         "trajectory": 80 * n_samples,
-        "blocks": _block_bytes(plan, encoding),
+        "blocks": _block_bytes(plan, encoding, 1.0),
     }
     return _with_image(needs, encoding)
 
 
-def _block_bytes(plan: ReconPlan, encoding: EncodingPlan) -> int:
-    """Return what blocks in flight take: each is held raw, whitened, filled and transformed."""
-    return 5 * min(BLOCK_BYTES * in_flight(plan.options.workers), encoding.data_bytes)
+def _block_bytes(plan: ReconPlan, encoding: EncodingPlan, longer: float) -> int:
+    """Return what blocks in flight take: each is held raw, whitened, filled and transformed.
+
+    ``longer``: how many times as long zeros make a readout; blocks have fewer readouts then.
+    """
+    data = math.ceil(encoding.data_bytes * max(longer, 1.0))
+    return 5 * min(BLOCK_BYTES * in_flight(plan.options.workers), data)
 
 
 def _with_image(needs: Needs, encoding: EncodingPlan) -> Needs:

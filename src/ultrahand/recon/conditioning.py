@@ -30,6 +30,7 @@ def each_block(
     threads: int,
     watch: Watch,
     progress: Progress,
+    length: int = 0,
 ) -> None:
     """Read readouts of one shape block by block and hand each block to ``work``.
 
@@ -53,11 +54,13 @@ def each_block(
         Collects what is odd in the samples.
     progress
         Called with the number of readouts done.
+    length
+        Samples of a readout while ``work`` holds it, where zeros make it longer.
     """
     if not rows.size:
         return
     first = raw.readouts[rows[0]]
-    size = 8 * int(first["active_channels"]) * int(first["number_of_samples"])
+    size = 8 * int(first["active_channels"]) * max(int(first["number_of_samples"]), length)
     step = max(1, min(BLOCK_BYTES // size, 1024))
 
     def one(start: int) -> tuple[int, Watch]:

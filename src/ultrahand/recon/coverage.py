@@ -56,9 +56,15 @@ class Coverage:
 
     @property
     def complete(self) -> bool:
-        """Whether every sample of the grid was acquired."""
-        counts, _ = self._patterns()
-        return bool((counts > 0).all())
+        """Whether every sample of the encoded matrix was acquired, as far as the grid holds it."""
+        x, y, z = (
+            axis.grid_rows(k[axis.on_grid(k)])
+            for axis in self._plan.axes
+            for k in [np.arange(axis.n_encoded) - axis.n_encoded // 2]
+        )
+        lines = (z[:, None] * self._plan.axes[1].n_grid + y).ravel()
+        patterns = np.unique(self._per_shape[lines], axis=0)
+        return bool((patterns @ self._masks()[:, x] > 0).all())
 
     def variance(self) -> float:
         """Noise variance of an image voxel for unit variance of a sample (orthonormal FFT)."""

@@ -96,7 +96,16 @@ def fill_grid(
                 else:
                     grid[target] = white
 
-        each_block(raw, mine, shape.keep, place, threads=threads, watch=watch, progress=progress)
+        each_block(
+            raw,
+            mine,
+            shape.keep,
+            place,
+            threads=threads,
+            watch=watch,
+            progress=progress,
+            length=x.n_grid,
+        )
     return grid
 
 

@@ -102,7 +102,9 @@ def measure_noise(
     mine, findings = _of_the_same_coils(source, rows, coils)
     dwell_s = float(raw.readouts["sample_time_s"][imaging[0]])
     _check_dwell(source.readouts["sample_time_s"][mine], raw.readouts["sample_time_s"][imaging])
-    samples, more = _noise_samples(source, mine, coils, _coil_order(raw, source))
+    order, more = _coil_order(raw, source, coils)
+    findings += more
+    samples, more = _noise_samples(source, mine, coils, order)
     findings += more
     if not samples.values.any():
         return None, [
@@ -250,11 +252,21 @@ def _noise_samples(
     return _Samples(samples if order is None else samples[order], dwell), findings
 
 
-def _coil_order(raw: RawData, source: RawData) -> Ints | None:
-    """Match the coils of a separate noise scan by their labels."""
+def _coil_order(raw: RawData, source: RawData, coils: int) -> tuple[Ints | None, list[Finding]]:
+    """Match the coils of a separate noise scan by their labels, where each has one."""
     wanted, have = raw.header.coil_labels, source.header.coil_labels
     if source is raw or not wanted or not have or wanted == have:
-        return None
+        return None, []
+    if len(wanted) != coils or len(have) != coils:
+        return None, [
+            warning(
+                "coilLabel of the noise file",
+                found=f"{len(have)} labels in another order, {len(wanted)} in the measurement, for "
+                f"{coils} channels",
+                expected="one label a channel",
+                remedy="channels are taken in the order of the file; check that it is the same",
+            )
+        ]
     if sorted(wanted) != sorted(have) or len(set(have)) != len(have):
         raise InputError(
             "coilLabel of the noise file",
@@ -262,7 +274,7 @@ def _coil_order(raw: RawData, source: RawData) -> Ints | None:
             expected="the same coils",
             remedy="use the noise scan of the same coils, or run with --noise none",
         )
-    return np.array([have.index(label) for label in wanted])
+    return np.array([have.index(label) for label in wanted]), []
 
 
 def _check_dwell(noise_s: Float64, imaging_s: Float64) -> None:

@@ -189,8 +189,12 @@ def _scrambled(table: Structured, volumes: list[Volume]) -> list[Finding]:
     """Warn where shots were not taken in the order of their counter: two readings are possible."""
     for volume in volumes:
         for rows in volume.slices.values():
-            steps = table["kspace_encode_step_1"][np.sort(rows)]
-            if (np.diff(steps) < 0).any():
+            ordered = np.sort(rows)
+            steps, averages = (table[n][ordered] for n in ("kspace_encode_step_1", "average"))
+            back = np.diff(steps) < 0
+            if any(
+                (back & (averages[1:] == a) & (averages[:-1] == a)).any() for a in set(averages)
+            ):
                 return [
                     warning(
                         "external trajectory",
