@@ -364,8 +364,8 @@ def test_a_refused_file_is_still_counted(raw, run):
 
 
 def test_images_of_an_earlier_layout_are_said(raw, outputs, run):
-    stale = ("image_echo-1_rep-2.nii.gz", "image_rep-1_stderr.nii.gz")
-    others = ("image_echo-one.nii.gz", "images.nii.gz", "image_echo-1.nii")
+    stale = ("image_echo-1_rep-2.nii.gz", "image_rep-1_stderr.nii.gz", "image.nii")
+    others = ("image_echo-one.nii.gz", "images.nii.gz", "image_echo-1.mgz")
     for name in (*stale, *others):
         (outputs / name).touch()
     ended = run("recon", raw, "-o", outputs / "image.nii.gz")
@@ -373,6 +373,13 @@ def test_images_of_an_earlier_layout_are_said(raw, outputs, run):
     line = ended.the_line("earlier run")
     assert all(name in line for name in stale)
     assert not any(name in line for name in others)
+
+
+def test_a_forced_run_leaves_no_image_of_the_other_suffix(raw, outputs, run):
+    for name in ("image.nii.gz", "image.nii"):
+        assert run("recon", raw, "-o", outputs / name, "--force").code == 0
+    names = sorted(path.name for path in outputs.iterdir())
+    assert names == ["image.json", "image.nii", "image_stderr.nii"]
 
 
 def test_the_log_is_never_an_output(raw, outputs, run):

@@ -600,3 +600,65 @@ def test_an_aborted_repetition_still_finds_its_shots(rng):
 def test_a_partial_echo_is_said(rng):
     (finding,) = findings_of(measured(flat_scan(partial_echo=(9, 0)), rng), "partial echo")
     assert "31 of 40" in finding.found
+
+
+def test_encodings_that_share_positions_have_weights_of_their_own(rng):
+    """The second asks for twice the field of view: its Nyquist cells are four times smaller."""
+    one = measured(radial(trajectory_unit="1/m"), rng)
+    (first,) = one.header.encodings
+    wide = dataclasses.replace(first.recon, matrix=(64, 64, 1), fov_m=(0.256, 0.256, 0.004))
+    second = dataclasses.replace(first, encoded=wide, recon=wide)
+    table = np.concatenate([one.readouts, one.readouts])
+    table["encoding_space_ref"][len(one.readouts) :] = 1
+    source = ArraySource(data=2 * one.source.data, k=2 * one.source.k)
+    both = RawData(
+        header=dataclasses.replace(one.header, encodings=(first, second)),
+        readouts=table,
+        source=source,
+    )
+    alone = RawData(
+        header=dataclasses.replace(one.header, encodings=(second,)),
+        readouts=one.readouts,
+        source=one.source,
+    )
+    made = volumes(both, trajectory_unit="1/m")
+    expected = only_magnitude(alone, trajectory_unit="1/m").values
+    np.testing.assert_array_equal(made[1][2]["mag"].values, expected)
+
+
+def test_pocs_leaves_complete_data_alone_on_a_finer_grid():
+    full = coarser(2 / 3)
+    zero, pocs = (only_magnitude(full, partial_fourier=p).values for p in ("zero", "pocs"))
+    np.testing.assert_array_equal(pocs, zero)
+
+
+def test_pocs_refuses_gaps_when_it_is_planned(rng):
+    raw = measured(flat_scan(), rng)
+    halved = without(raw, raw.readouts["kspace_encode_step_1"] % 2 == 1)
+    with pytest.raises(InputError, match="--partial-fourier zero"):
+        planned(halved, partial_fourier="pocs")
+
+
+def test_shots_in_order_within_each_average_are_no_finding(rng):
+    once = measured(radial(trajectory_in_file=False), rng)
+    table = np.concatenate([once.readouts, once.readouts])
+    table["average"][len(once.readouts) :] = 1
+    source = ArraySource(data=2 * once.source.data)
+    twice = RawData(header=once.header, readouts=table, source=source)
+    options = {"trajectory": radial().k_per_m, "trajectory_unit": "1/m"}
+    assert all(f.level == "info" for f in findings_of(twice, "external trajectory", **options))
+
+
+def test_labels_of_more_coils_than_channels_are_not_matched_but_said(rng):
+    noise = ThermalNoise(covariance=random_covariance(rng, 4, 1e-14), n_readouts=16, n_samples=512)
+    raw = measured(flat_scan(noise=noise), rng)
+
+    def labelled(*labels):
+        header = dataclasses.replace(raw.header, coil_labels=labels)
+        return RawData(header=header, readouts=raw.readouts, source=raw.source)
+
+    plan = planned(labelled(*"ABCDEF"), noise=labelled(*"FEDCBA"))
+    (finding,) = [f for f in plan.findings if f.field == "coilLabel of the noise file"]
+    assert finding.level == "warning"
+    expected = planned(raw).encodings[0].whitener.matrix
+    np.testing.assert_array_equal(plan.encodings[0].whitener.matrix, expected)

@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
         for name in names:  # before hours of work
             for ending in (suffix, ".json"):
                 outputs.check(stem.with_name(name + ending))
-        _retire_earlier(outputs, stem, suffix, names)
+        _retire_earlier(outputs, stem, names)
         workspace = Workspace(progress=stack.enter_context(_bar(opened, show=not options.quiet)))
         made = [
             _write_images(opened, series, stem, suffix, outputs, workspace, pool)
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
             _write_sidecars(opened, written, findings, digests, options)
         finish_undisturbed()
         paths = outputs.commit()
-    _say_what_else_is_there(stem, suffix, paths)
+    _say_what_else_is_there(stem, paths)
     of_images = [finding for written in made for finding in written.findings]
     said = list(dict.fromkeys((*opened.findings, *seen, *of_images)))
     _report(opened, said, paths, as_json=options.json)
@@ -105,18 +105,19 @@ def _load_kernels() -> None:
     kernels.add_squares(np.ones((1, 1), np.complex64), np.zeros(1, np.float32))
 
 
-def _retire_earlier(outputs: OutputSet, stem: Path, suffix: str, names: list[str]) -> None:
+def _retire_earlier(outputs: OutputSet, stem: Path, names: list[str]) -> None:
     """Let no old part or standard error of these images stand beside the new ones."""
     for name in names:
         for part in ("", "_part-phase", "_part-real", "_part-imag"):
-            for ending in (f"{part}_stderr{suffix}", f"{part}{suffix}", f"{part}.json"):
+            images = [f"{part}{error}{s}" for error in ("", "_stderr") for s in SUFFIXES]
+            for ending in (*images, f"{part}.json"):
                 outputs.retire(stem.with_name(name + ending))
 
 
-def _say_what_else_is_there(stem: Path, suffix: str, written: list[Path]) -> None:
+def _say_what_else_is_there(stem: Path, written: list[Path]) -> None:
     """Warn of images of the same name that an earlier run made of another layout."""
     entity = r"(_(enc|slab|echo|phase|set|rep)-\d+)*(_part-(phase|real|imag))?(_stderr)?"
-    of_ours = re.compile(re.escape(stem.name) + entity + re.escape(suffix))
+    of_ours = re.compile(re.escape(stem.name) + entity + r"\.nii(\.gz)?")
     others = sorted(
         path.name
         for path in stem.parent.iterdir()

@@ -10,9 +10,9 @@ import numpy as np
 
 from ultrahand.errors import InputError, UsageError, concerning
 from ultrahand.pipelines import compare
-from ultrahand.pipelines.options import Method, ReconOptions
+from ultrahand.pipelines.options import Method, PartialFourier, ReconOptions
 from ultrahand.recon.axes import slice_thickness_m
-from ultrahand.recon.cartesian import CartesianPlan, missing_lines, plan_cartesian
+from ultrahand.recon.cartesian import CartesianPlan, missing_lines, plan_cartesian, refuse_gaps
 from ultrahand.recon.frame import Plane, Stack, plane_of, stack_of
 from ultrahand.recon.noise import Whitener, measure_noise
 from ultrahand.recon.non_cartesian import NonCartesianPlan, plan_non_cartesian
@@ -110,7 +110,7 @@ def plan_encoding(
     findings = [info("method", found=f"{method}: {reason}", expected="auto or a choice")]
     cartesian = non_cartesian = None
     if method is Method.FFT:
-        cartesian, more = _cartesian(raw, volumes, rows)
+        cartesian, more = _cartesian(raw, volumes, rows, options)
         three_d = cartesian.three_d
     else:
         non_cartesian, more = plan_non_cartesian(
@@ -150,7 +150,7 @@ def plan_encoding(
 
 
 def _cartesian(
-    raw: RawData, volumes: list[Volume], rows: Ints
+    raw: RawData, volumes: list[Volume], rows: Ints, options: ReconOptions
 ) -> tuple[CartesianPlan, list[Finding]]:
     index = volumes[0].encoding
     three_d = len(np.unique(raw.readouts["kspace_encode_step_2"][rows])) > 1
@@ -162,6 +162,8 @@ def _cartesian(
         for volume in volumes
         for number, mine in volume.slices.items()
     ]
+    if options.partial_fourier is PartialFourier.POCS:
+        refuse_gaps(plan, parts)
     findings += missing_lines(plan, parts, raw.header.encodings[index].acceleration)
     findings += compare.repeated_lines(raw, plan, volumes)
     findings += compare.uncorrected_epi(raw, index)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ultrahand.errors import InputError
 from ultrahand.recon.axes import Axis, axes_of
 from ultrahand.recon.lines import ReadoutClass, line_indices, readout_classes
 from ultrahand.records.findings import Finding, info, warning
@@ -149,7 +150,8 @@ def missing_lines(
                 found=f"{most} of {total} lines, in one piece about the centre: {y} of {sizes[1]} "
                 f"lines, {z} of {sizes[0]} partitions",
                 expected="all",
-                remedy="the rest is zero; one missing end is filled with --partial-fourier pocs",
+                remedy="the rest is zero"
+                + (", or filled with --partial-fourier pocs" if z * y == most else ""),
             )
         )
         return findings
@@ -163,6 +165,26 @@ def missing_lines(
         )
     )
     return findings
+
+
+def refuse_gaps(plan: CartesianPlan, parts: list[tuple[str, Ints]]) -> None:
+    """Refuse lines that POCS cannot complete: it fills missing ends, not gaps or cut corners.
+
+    Raises
+    ------
+    InputError
+        Lines of a volume or slice that are no block about the centre.
+    """
+    for name, rows in parts:
+        lines = plan.lines(rows)
+        z, y = (int(n) for n in np.ptp(lines, axis=0) + 1) if len(lines) else (0, 0)
+        if not len(lines) or z * y != len(lines) or not _in_one_piece(lines):
+            raise InputError(
+                "missing lines",
+                found=f"{len(lines)} lines in {name}, not one block about the centre",
+                expected="for POCS, one end of an axis missing",
+                remedy="run with --partial-fourier zero",
+            )
 
 
 def _in_one_piece(lines: Ints) -> bool:
