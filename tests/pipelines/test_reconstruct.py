@@ -22,6 +22,7 @@ from ultrahand.phantoms import (
     uniform_coil,
 )
 from ultrahand.pipelines import Method, PartialFourier, Parts, Workspace, reconstruct_volume
+from ultrahand.pipelines.audit import audit_samples
 from ultrahand.records import ArraySource, RawData
 from ultrahand.records.readouts import REVERSE_FLAG
 
@@ -662,3 +663,22 @@ def test_labels_of_more_coils_than_channels_are_not_matched_but_said(rng):
     assert finding.level == "warning"
     expected = planned(raw).encodings[0].whitener.matrix
     np.testing.assert_array_equal(plan.encodings[0].whitener.matrix, expected)
+
+
+@pytest.mark.parametrize("kind", ["discarded samples", "lines beyond the resolution"])
+def test_the_audit_looks_at_what_is_used_and_no_more(rng, kind):
+    if kind == "discarded samples":
+        raw = measured(radial(), rng)
+        table = raw.readouts.copy()
+        table["discard_pre"] = 3
+        bad = [np.where(np.arange(d.shape[1]) < 3, np.nan, d) for d in raw.source.data]
+    else:
+        raw = coarser(2)
+        table = raw.readouts
+        outer = np.abs(table["kspace_encode_step_1"].astype(int) - 18) > 12
+        bad = [d * np.nan if o else d for d, o in zip(raw.source.data, outer, strict=True)]
+    data = tuple(np.asarray(d, np.complex64) for d in bad)
+    source = ArraySource(data=data, k=raw.source.k)
+    spoiled = RawData(header=raw.header, readouts=table, source=source)
+    assert audit_samples(spoiled, planned(spoiled)) == []
+    assert np.isfinite(only_magnitude(spoiled).values).all()

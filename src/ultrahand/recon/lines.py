@@ -169,7 +169,7 @@ def readout_classes(
                     "reversed readouts (flag 22)",
                     found=f"k from {k_first} in {len(mine)} readouts",
                     expected=f"k inside the encoded matrix of {size}",
-                    remedy="the sample beyond is left out",
+                    remedy="the sample beyond is left out where the grid ends",
                 )
             )
         classes.append(ReadoutClass(mine, slice(pre, samples - post), turned, k_first, kept))
