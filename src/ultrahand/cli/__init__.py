@@ -1,6 +1,6 @@
 """The command ``ultrahand``."""
 
-EXIT_INTERRUPTED = 130
+from ultrahand.errors import EXIT_INTERRUPTED
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
         for name in names:  # before hours of work
             for ending in (suffix, ".json"):
                 outputs.check(stem.with_name(name + ending))
-        _retire_earlier(outputs, stem, names)
+        _retire_earlier(outputs, stem, suffix, names)
         workspace = Workspace(progress=stack.enter_context(_bar(opened, show=not options.quiet)))
         made = [
             _write_images(opened, series, stem, suffix, outputs, workspace, pool)
@@ -105,27 +105,29 @@ def _load_kernels() -> None:
     kernels.add_squares(np.ones((1, 1), np.complex64), np.zeros(1, np.float32))
 
 
-def _retire_earlier(outputs: OutputSet, stem: Path, names: list[str]) -> None:
+def _retire_earlier(outputs: OutputSet, stem: Path, suffix: str, names: list[str]) -> None:
     """Let no old part or standard error of these images stand beside the new ones."""
     for name in names:
         for part in ("", "_part-phase", "_part-real", "_part-imag"):
-            images = [f"{part}{error}{s}" for error in ("", "_stderr") for s in SUFFIXES]
-            for ending in (*images, f"{part}.json"):
+            for ending in (f"{part}_stderr{suffix}", f"{part}{suffix}", f"{part}.json"):
                 outputs.retire(stem.with_name(name + ending))
 
 
 def _say_what_else_is_there(stem: Path, written: list[Path]) -> None:
-    """Warn of images of the same name that an earlier run made of another layout."""
+    """Warn of images of the same name, of another layout or suffix: they may be old, or not ours.
+
+    Only a warning, whatever happens: the new images are in their place.
+    """
     entity = r"(_(enc|slab|echo|phase|set|rep)-\d+)*(_part-(phase|real|imag))?(_stderr)?"
     of_ours = re.compile(re.escape(stem.name) + entity + r"\.nii(\.gz)?")
-    others = sorted(
-        path.name
-        for path in stem.parent.iterdir()
-        if of_ours.fullmatch(path.name) and path not in written
-    )
+    names = {path.name for path in written}
+    others: list[str] = []
+    with suppress(OSError):  # a folder that may be written but not listed
+        found = [path.name for path in stem.parent.iterdir()]
+        others = sorted(name for name in found if of_ours.fullmatch(name) and name not in names)
     if others:
         opening.log.warning(
-            "warning: %d images of an earlier run stand beside the new ones: %s",
+            "warning: %d images of an earlier run or another maker stand beside the new ones: %s",
             len(others),
             ", ".join(others[:4]),
         )

@@ -204,11 +204,11 @@ def _refuse(name: str, found: str) -> None:
 
 
 def _sweep(folder: Path | None, child: int) -> None:
-    """Remove what a child has begun; with the simplest means, as handlers call it."""
+    """Remove what a child has begun; with the simplest means, and no error, as handlers call it."""
     if folder is not None:
-        for entry in os.scandir(folder):
-            if entry.name.startswith(f".ultrahand-{child}-"):
-                with suppress(FileNotFoundError):
+        with suppress(OSError):  # no such folder, or one that cannot be listed
+            for entry in os.scandir(folder):
+                if entry.name.startswith(f".ultrahand-{child}-"):
                     os.unlink(entry.path)  # noqa: PTH108
 
 

@@ -44,6 +44,8 @@ class EncodingPlan:
     n_coils: int
     data_bytes: int
     """Of its samples in memory."""
+    readout_bytes: int
+    """Of its longest readout."""
     whitener: Whitener | None
     """None where the noise is not known or not used."""
 
@@ -133,6 +135,7 @@ def plan_encoding(
     if whitener is not None:
         compare.check_dwell(raw, volumes)
     coils = int(raw.readouts["active_channels"][rows[0]])
+    lengths = raw.readouts["number_of_samples"][rows]
     plan = EncodingPlan(
         index=index,
         method=method,
@@ -143,7 +146,8 @@ def plan_encoding(
         planes=planes,
         stack=stack,
         n_coils=coils,
-        data_bytes=8 * coils * int(raw.readouts["number_of_samples"][rows].sum()),
+        data_bytes=8 * coils * int(lengths.sum()),
+        readout_bytes=8 * coils * int(lengths.max()),
         whitener=whitener,
     )
     return plan, findings

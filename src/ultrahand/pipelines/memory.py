@@ -150,8 +150,9 @@ def _block_bytes(plan: ReconPlan, encoding: EncodingPlan, longer: float) -> int:
 
     ``longer``: how many times as long zeros make a readout; blocks have fewer readouts then.
     """
-    data = math.ceil(encoding.data_bytes * max(longer, 1.0))
-    return 5 * min(BLOCK_BYTES * in_flight(plan.options.workers), data)
+    longer = max(longer, 1.0)
+    block = max(BLOCK_BYTES, encoding.readout_bytes * longer)  # at least one readout
+    return math.ceil(5 * min(block * in_flight(plan.options.workers), encoding.data_bytes * longer))
 
 
 def _with_image(needs: Needs, encoding: EncodingPlan) -> Needs:

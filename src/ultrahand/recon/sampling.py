@@ -131,11 +131,15 @@ def from_array(
             "give the trajectory of this measurement, or --trajectory-offset N",
         )
     if len(found) > 1:
-        orders = " or ".join(sorted({order for order, _ in found}))
+        orders = sorted({order for order, _ in found})
+        shapes = " or ".join(sorted({str(k.shape[:2]) for _, k in found}))
         raise _refuse(
             counts,
-            f"counts that tell the axes apart; they allow {orders}",
-            "say which with --trajectory-axes",
+            f"counts that leave one reading; they allow {' or '.join(orders)}, of {shapes} shots "
+            "and samples",
+            "say which with --trajectory-axes"
+            if len(orders) > 1
+            else "give the trajectory with three axes",
         )
     order, k = found[0]
     shot_of, how = maps[k.shape[0]](rows)

@@ -24,7 +24,7 @@ MAX_SUM: Final = 1e17
 MAX_ECHO_SHIFT: Final = 1.5
 """Samples between the echoes of both directions that are said: conventions differ by one."""
 MAX_DELAY_S: Final = 20e-6
-"""Two gradient delays are at most this long; echoes further apart mean a wrong flag."""
+"""Working bound of two gradient delays: echoes further apart mean a wrong flag."""
 _ECHO_HALF_WIDTH: Final = 2
 
 
@@ -87,9 +87,10 @@ class Watch:
         parts = lines.view(np.float32).reshape(len(lines), -1, lines.shape[-1], 2)
         kinds = np.stack([rows["encoding_space_ref"], rows["contrast"]], axis=1)
         for encoding, contrast in np.unique(kinds, axis=0).tolist():
-            mine = parts[(kinds == (encoding, contrast)).all(axis=1)]
+            chosen = (kinds == (encoding, contrast)).all(axis=1)
+            mine = parts[chosen]
             energy = np.einsum("rcxp,rcxp->x", mine, mine, dtype=np.float64)
-            dwell_s = float(rows["sample_time_s"][0])
+            dwell_s = float(rows["sample_time_s"][chosen][0])
             self._add_echo(Echo(encoding, contrast, len(energy), dwell_s, reverse), energy)
 
     def _add_echo(self, echo: Echo, energy: Float64) -> None:
