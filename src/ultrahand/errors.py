@@ -12,6 +12,7 @@ from contextlib import contextmanager
 EXIT_DEFECT = 1
 EXIT_USAGE = 2
 EXIT_INPUT = 3
+EXIT_INCOMPLETE = 4
 EXIT_RESOURCES = 5
 EXIT_INTERRUPTED = 130
 

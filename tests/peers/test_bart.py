@@ -5,9 +5,10 @@ import pytest
 from cfl import bart
 
 from reference.direct_sum import direct_adjoint
-from ultrahand.phantoms import five_fingers, k_max_per_m, radial_2d, radial_3d, transform
+from ultrahand.phantoms import five_fingers, transform
 from ultrahand.recon._finufft import plan_nufft
 from ultrahand.recon.fourier import kspace_to_image
+from ultrahand.recon.trajectories import k_max_per_m, radial_2d, radial_3d
 
 
 @pytest.fixture

@@ -12,14 +12,11 @@ from ultrahand.phantoms import (
     Slice,
     ThermalNoise,
     in_unit,
-    k_max_per_m,
-    radial_2d,
-    radial_3d,
     simulate,
     smooth_coils,
-    spiral_2d,
     transform,
 )
+from ultrahand.recon.trajectories import k_max_per_m, radial_2d, radial_3d, spiral_2d
 
 FRAME = {
     "read_dir": (0.36, 0.48, -0.8),

@@ -6,16 +6,8 @@ import numpy as np
 import pytest
 
 from making import as_file, only_magnitude, volumes
-from ultrahand.phantoms import (
-    CartesianScan,
-    GaussianBead,
-    NonCartesianScan,
-    k_max_per_m,
-    radial_2d,
-    radial_3d,
-    simulate,
-    uniform_coil,
-)
+from ultrahand.phantoms import CartesianScan, GaussianBead, NonCartesianScan, simulate, uniform_coil
+from ultrahand.recon.trajectories import k_max_per_m, radial_2d, radial_3d
 
 ALLOWED_VOXELS = 0.05
 POSITIONS = ("HFS", "HFP", "HFDL", "HFDR", "FFS", "FFP", "FFDL", "FFDR")

@@ -17,13 +17,12 @@ from ultrahand.phantoms import (
     Ellipsoid,
     NonCartesianScan,
     ThermalNoise,
-    k_max_per_m,
-    radial_2d,
     random_covariance,
     simulate,
     smooth_coils,
 )
 from ultrahand.pipelines import Combine, Parts, Workspace, reconstruct_volume
+from ultrahand.recon.trajectories import k_max_per_m, radial_2d
 from ultrahand.records import ArraySource, Kind, RawData, kinds_of
 
 REALISATIONS = 300

@@ -13,9 +13,6 @@ from ultrahand.phantoms import (
     NonCartesianScan,
     ThermalNoise,
     five_fingers,
-    k_max_per_m,
-    radial_2d,
-    radial_3d,
     random_covariance,
     simulate,
     smooth_coils,
@@ -23,6 +20,7 @@ from ultrahand.phantoms import (
 )
 from ultrahand.pipelines import Method, PartialFourier, Parts, Workspace, reconstruct_volume
 from ultrahand.pipelines.audit import audit_samples
+from ultrahand.recon.trajectories import k_max_per_m, radial_2d, radial_3d
 from ultrahand.records import ArraySource, RawData
 from ultrahand.records.readouts import REVERSE_FLAG
 

@@ -1,13 +1,15 @@
 """Pictures hang as radiologists hang them, whatever the order of the voxels."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from ultrahand.records import Geometry
-from ultrahand.report.planes import draw_planes
+from ultrahand.report.drawing import oriented
+from ultrahand.report.planes import draw_planes, signal_centre, thinnest_axis
 
 SHAPE = (20, 30, 40)
 
@@ -23,6 +25,11 @@ def geometry(signs=(1, 1, 1), *, known=True, shape=SHAPE):
         slice_dir=slice_,
         known=known,
     )
+
+
+def longest_run(row):
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(int), [0]])))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
 def drawn(folder, values, frame, title="hand: 1H, fft"):
@@ -55,10 +62,35 @@ def test_right_is_left_front_and_head_are_up(tmp_path, signs):
         assert middle[1] < 0.5, "the patient's right is on the left"
 
 
-def test_what_was_not_measured_is_black(tmp_path):
-    values = np.ones(SHAPE, np.float32)
-    values[:3] = np.nan
-    assert np.isfinite(drawn(tmp_path, values, geometry())).all()
+def test_what_was_not_measured_is_hatched_not_black(tmp_path):
+    """Hatching is grey lines on white, in the share of the picture that the gap has."""
+    values = np.full(SHAPE, 0.15, np.float32)
+    whole = drawn(tmp_path, values, geometry())
+    values[:10] = np.nan  # half of two of the three planes; 0.15 is then the top: white
+    values[12, 12, 12] = 1.0
+    gaps = drawn(tmp_path, values, geometry())
+    planes = slice(None), slice(whole.shape[1] // 3, None)  # those that the gap cuts
+
+    def hatching(picture):
+        return float(((picture[planes] > 0.55) & (picture[planes] < 0.97)).mean())
+
+    assert hatching(whole) < 0.06
+    assert 0.1 < hatching(gaps) < 0.3
+    assert float((gaps[planes] < 0.02).mean()) < 0.05, "no black ground"
+
+
+@pytest.mark.parametrize(("voxels", "expected_mm"), [(40, 10), (90, 20), (160, 50)])
+def test_the_scale_bar_is_as_long_as_it_says(tmp_path, voxels, expected_mm):
+    frame = geometry(shape=(1, 30, voxels))
+    path = tmp_path / "picture.png"
+    draw_planes(path, np.zeros(frame.shape, np.float32), frame, unit="SNR", title="hand")
+    picture = imread(path)[..., :3]
+    blue = np.abs(picture - np.array([0x56, 0xB4, 0xE9]) / 255).max(axis=2) < 0.06
+    bar = max(map(longest_run, blue))  # letters have no row as long
+    runs = np.array([longest_run(row) for row in picture.max(axis=2) < 0.02])
+    ground = np.median(runs[runs > 200]) - 2  # black voxels between the two lines of the frame
+    # Both ends of both may be a pixel off.
+    assert bar / ground * voxels == pytest.approx(expected_mm, abs=2.5 * voxels / ground)
 
 
 def test_unknown_geometry_is_said_and_long_titles_are_not_cut(tmp_path):
@@ -68,3 +100,63 @@ def test_unknown_geometry_is_said_and_long_titles_are_not_cut(tmp_path):
     for picture in (short, long):
         assert picture[:, [0, -1]].min() == 1.0, "no letter reaches the edge"
         assert picture[:60].min() < 0.5
+
+
+# Read, phase and slice along the patient: of a raised hand, and of a scan across it.
+RAISED = {"read_dir": (0, 0, 1), "phase_dir": (1, 0, 0), "slice_dir": (0, 1, 0)}
+ACROSS = {"read_dir": (0, 1, 0), "phase_dir": (1, 0, 0), "slice_dir": (0, 0, 1)}
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    ("directions", "planes"),
+    [
+        (RAISED, {(2, 1): (1, 2), (2, 0): (0, 2), (1, 0): (1, 0)}),
+        (ACROSS, {(2, 1): (1, 2), (2, 0): (2, 0), (1, 0): (1, 0)}),
+    ],
+)
+def test_the_long_axis_is_upright_and_right_to_left_lies_across(directions, planes, known):
+    turned = {name: np.array(vector, float) for name, vector in directions.items()}
+    frame = replace(geometry(known=known), **turned)
+    for given, expected in planes.items():
+        assert oriented(frame, *given) == (expected if known else given)
+
+
+def test_a_bright_vial_does_not_draw_the_planes_away_from_the_hand():
+    values = np.zeros((20, 40, 50), np.float32)
+    values[5:15, 5:25, 5:35] = 1.0  # the hand: centre (9.5, 14.5, 19.5)
+    values[1:3, 36:39, 46:49] = 50.0  # 18 voxels: below 0.2 % of 40,000
+    assert signal_centre(values) == pytest.approx((9.5, 14.5, 19.5), abs=0.6)
+
+
+def test_the_thinnest_axis_is_that_of_the_signal_not_of_the_field_of_view():
+    values = np.zeros((30, 30, 30), np.float32)
+    values[5:25, 13:16, 5:25] = 1.0
+    frame = geometry(shape=values.shape)  # 60 mm along slice, 30 along phase and read
+    assert thinnest_axis(values, frame) == 1
+    assert thinnest_axis(np.zeros((30, 30, 10), np.float32), geometry(shape=(30, 30, 10))) == 2
+
+
+def test_planes_share_one_scale(tmp_path):
+    """A cube is as large in the plane of a long volume as in that of a short one."""
+    frame = replace(
+        geometry(shape=(24, 40, 120)),
+        voxel_size_m=(1e-3, 1e-3, 1e-3),
+        **{name: np.array(vector, float) for name, vector in RAISED.items()},
+    )
+    values = np.full(frame.shape, 0.2, np.float32)
+    values[7:17, 15:25, 55:65] = 1.0
+    picture = drawn(tmp_path, values, frame)
+    bright = picture > 0.99
+    dim = np.abs(picture - 0.2) < 0.02
+    columns = np.flatnonzero(dim.sum(axis=0) > 40)
+    panels = np.split(columns, np.flatnonzero(np.diff(columns) > 20) + 1)
+    sizes = []
+    for panel in panels:
+        part = slice(panel[0], panel[-1] + 1)
+        rows = np.flatnonzero(dim[:, part].sum(axis=1) > 20)
+        inside = bright[rows[0] : rows[-1] + 1, part]
+        sizes.append(max(map(longest_run, inside)))
+    assert len(sizes) == 3
+    assert max(sizes) - min(sizes) <= 2
+    assert min(sizes) > 20

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ultrahand.cli.values import count, memory, seconds, threads
+
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+SERIES_OPTIONS = (
+    "group",
+    "conjugate",
+    "method",
+    "combine",
+    "partial-fourier",
+    "noise",
+    "trajectory",
+    "trajectory-unit",
+    "trajectory-offset",
+    "trajectory-axes",
+    "frame-time",
+    "nucleus",
+    "parts",
+)
+"""Options of a reconstruction that a series of an examination may have."""
 K_UNITS = ("cycles/pixel", "rad/pixel", "cycles/fov", "1/m", "1/cm", "1/mm", "rad/m", "rad/mm")
 
 
@@ -23,7 +40,9 @@ def add_check(commands: Commands) -> None:
         "counts of its readouts, and what recon would do with it.",
     )
     _add_input(parser)
+    _add_reading(parser)
     _add_choices(parser)
+    _add_memory(parser)
     _add_common(parser)
     parser.set_defaults(run=_lazy("check"))
 
@@ -40,16 +59,69 @@ def add_recon(commands: Commands) -> None:
     parser.add_argument(
         "-o", "--output", required=True, metavar="OUT.nii.gz", help="image to write"
     )
-    _add_choices(parser)
-    parser.add_argument(
-        "--parts",
-        choices=("mag", "mag,phase", "complex"),
-        default="mag",
-        help="magnitude alone, with phase, or with real and imaginary part (default: mag)",
-    )
+    add_recon_options(parser)
+    _add_memory(parser)
     parser.add_argument("--force", action="store_true", help="replace existing outputs")
     _add_common(parser)
     parser.set_defaults(run=_lazy("recon"))
+
+
+def add_exam(commands: Commands) -> None:
+    """Add ``ultrahand exam``."""
+    parser = commands.add_parser(
+        "exam",
+        help="a whole examination",
+        description="Reconstruct every series of an examination into a folder of derivatives. A "
+        "run that was broken off goes on where it was; what is done is not done again.",
+    )
+    parser.add_argument("exam", metavar="exam.toml", help="list of the examination's series")
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder to write to")
+    _add_memory(parser)
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="read what is done and compare it by hash, not by size alone",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="use a folder that holds files of others"
+    )
+    _add_common(parser)
+    parser.set_defaults(run=_lazy("exam"), supervises=True)
+
+
+def add_simulate(commands: Commands) -> None:
+    """Add ``ultrahand simulate``."""
+    parser = commands.add_parser(
+        "simulate",
+        help="the digital 7 T hand",
+        description="Make the raw files of a whole 7 T examination of a digital hand, an exam.toml "
+        "for it, and everything that is true of it.",
+    )
+    parser.add_argument("folder", metavar="DIR", help="folder to make")
+    parser.add_argument(
+        "--size",
+        choices=("tiny", "small", "full"),
+        default="small",
+        help="tiny for tests, small in about a minute, full for what a scanner does",
+    )
+    parser.add_argument(
+        "--preset",
+        choices=("healthy", "ssc_mild", "ssc_severe"),
+        default="healthy",
+        help="what is wrong with the hand (default: nothing)",
+    )
+    parser.add_argument(
+        "--hand", choices=("left", "right", "both"), default="right", help="which (default: right)"
+    )
+    parser.add_argument(
+        "--seed", type=count, default=1, metavar="N", help="everything that varies follows from it"
+    )
+    parser.add_argument(
+        "--script", metavar="lesions.toml", help="further lesions; see docs/simulate.md"
+    )
+    parser.add_argument("--force", action="store_true", help="replace an examination made before")
+    _add_common(parser)
+    parser.set_defaults(run=_lazy("simulate"))
 
 
 def add_warmup(commands: Commands) -> None:
@@ -63,8 +135,23 @@ def add_warmup(commands: Commands) -> None:
     parser.set_defaults(run=_lazy("warmup"))
 
 
+def add_recon_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of one measurement's reconstruction."""
+    _add_reading(parser)
+    _add_choices(parser)
+    parser.add_argument(
+        "--parts",
+        choices=("mag", "mag,phase", "complex"),
+        default="mag",
+        help="magnitude alone, with phase, or with real and imaginary part (default: mag)",
+    )
+
+
 def _add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("raw", metavar="RAW", help="ISMRMRD v1 file, HDF5 or byte stream")
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--group", metavar="NAME", help="HDF5 group, where there are several")
     parser.add_argument(
         "--conjugate",
@@ -108,7 +195,7 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--trajectory-offset",
-        type=_count,
+        type=count,
         default=0,
         metavar="N",
         help="leading samples to skip, of the readouts or of the trajectory, whichever is longer",
@@ -118,7 +205,16 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         metavar="ORDER",
         help="order of the trajectory's axes, as shots,samples,dims, where counts do not tell",
     )
+    parser.add_argument(
+        "--frame-time",
+        type=seconds,
+        metavar="S",
+        help="cut a continuous non-Cartesian acquisition into frames of S seconds",
+    )
     parser.add_argument("--nucleus", metavar="X", help="measured nucleus, as 23Na")
+
+
+def _add_memory(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-memory",
         type=memory,
@@ -130,7 +226,7 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--threads", type=_threads, default=0, metavar="N", help="threads (default: all)"
+        "--threads", type=threads, default=0, metavar="N", help="threads (default: all)"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("-v", "--verbose", action="count", default=0, help="say more")
@@ -148,29 +244,17 @@ def split_name(text: str) -> tuple[Path, str | None]:
     return (Path(text), None) if whole else (Path(name), inside)
 
 
-def memory(text: str) -> int:
-    """Read ``8GB``, ``500 MiB`` or a number of bytes."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT]?i?B?)\s*", text)
-    powers = {"": 0, "k": 1, "M": 2, "G": 3, "T": 4}
-    if match is None or match[2].strip("iB") not in powers:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write it as 8GB or 500MiB")
-    base = 1024 if "i" in match[2] else 1000
-    size = int(float(match[1]) * base ** powers[match[2].strip("iB")])
-    if size <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no memory at all")
-    return size
-
-
-def _count(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no count; expected 0, 1, 2, ...")
-    return int(text)
-
-
-def _threads(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of threads from 1 on")
-    return int(text)
+def input_files(options: argparse.Namespace) -> dict[str, Path]:
+    """Return the files that a command reads, by their role."""
+    given = {role: getattr(options, role, None) for role in ("exam", "raw", "noise", "trajectory")}
+    if given["noise"] in ("auto", "none"):
+        given["noise"] = None
+    whole = ("exam", "raw")  # a colon in their names is part of it
+    return {
+        role: Path(name) if role in whole else split_name(name)[0]
+        for role, name in given.items()
+        if name
+    }
 
 
 def _lazy(name: str) -> Callable[[argparse.Namespace], int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import io
 import logging
 import os
@@ -15,15 +14,20 @@ from pathlib import Path
 from typing import NoReturn, final
 
 from ultrahand import __version__
-from ultrahand.cli.arguments import add_check, add_recon, add_warmup, split_name
+from ultrahand.cli.arguments import (
+    add_check,
+    add_exam,
+    add_recon,
+    add_simulate,
+    add_warmup,
+    input_files,
+)
+from ultrahand.cli.explain import explain_error
 from ultrahand.cli.supervise import supervised
 from ultrahand.errors import (
     EXIT_DEFECT,
     EXIT_INTERRUPTED,
-    EXIT_RESOURCES,
     EXIT_USAGE,
-    InputError,
-    UltrahandError,
     UsageError,
     one_line,
 )
@@ -41,11 +45,13 @@ def _main(arguments: list[str]) -> int:
     options = build_parser().parse_args(arguments)
     options.command_line = arguments
     _set_threads(options.threads)
-    output = getattr(options, "output", None)
+    if getattr(options, "supervises", False):  # it watches over each part of its work itself
+        return run(options)
+    output = getattr(options, "output", None) or getattr(options, "folder", None)
     return supervised(
         lambda: run(options),
         folder=Path(output).parent if output else None,
-        name=" or ".join(path.name for path in _inputs(options)),
+        name=" or ".join(path.name for path in input_files(options).values()),
         verbose=options.verbose > 0,
     )
 
@@ -69,6 +75,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_check(commands)
     add_recon(commands)
+    add_exam(commands)
+    add_simulate(commands)
     add_warmup(commands)
     return parser
 
@@ -79,53 +87,24 @@ def run(options: argparse.Namespace) -> int:
     try:
         _set_logging(options)
         return int(options.run(options))
-    except InputError as error:
-        name = error.file or Path(getattr(options, "raw", "")).name
-        _say(f"{name}: {error}")
-        return error.exit_code
-    except UltrahandError as error:
-        _say(str(error))
-        return error.exit_code
     except KeyboardInterrupt:
         _say("interrupted; nothing was written")
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last resort: everything ends in a code
-        return _unexpected(error, verbose=options.verbose > 0)
+        code, words = explain_error(error, file=_input_name(options))
+        if code == EXIT_DEFECT and options.verbose:
+            traceback.print_exception(error)
+        if words:
+            _say(words)
+        return code
 
 
-def _unexpected(error: Exception, *, verbose: bool) -> int:
-    """Explain what Python raised by itself: a full disk, no memory, or a defect of ours."""
-    if isinstance(error, BrokenPipeError):
-        return 0  # the reader of our output, such as `head`, has seen enough
-    if isinstance(error, MemoryError):
-        _say("out of memory; lower --max-memory so that the work goes in blocks")
-        return EXIT_RESOURCES
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        _say("the disk is full; nothing was written: make room or choose another -o")
-        return EXIT_RESOURCES
-    if verbose:
-        traceback.print_exception(error)
-    place = traceback.extract_tb(error.__traceback__)[-1].name
-    _say(
-        f"a defect of ultrahand ({type(error).__name__} in {place}); run again with -v and "
-        "report the traceback"
-    )
-    return EXIT_DEFECT
+def _input_name(options: argparse.Namespace) -> str:
+    return Path(str(getattr(options, "raw", "") or getattr(options, "exam", ""))).name
 
 
 def _say(message: str) -> None:
     print(f"ultrahand: {one_line(message, 2000)}", file=sys.stderr)
-
-
-def _inputs(options: argparse.Namespace) -> list[Path]:
-    """Return the files that a command reads."""
-    noise = getattr(options, "noise", None)
-    given = [
-        getattr(options, "raw", None),
-        noise if noise not in ("auto", "none") else None,
-        getattr(options, "trajectory", None),
-    ]
-    return [split_name(name)[0] for name in given if name]
 
 
 def _set_streams() -> None:
@@ -161,7 +140,7 @@ def _log_file(path: Path, options: argparse.Namespace) -> logging.Handler:
     from ultrahand.io.outputs import is_same_file
 
     try:
-        if any(is_same_file(path, other) for other in _inputs(options)):
+        if any(is_same_file(path, other) for other in input_files(options).values()):
             raise UsageError(f"--log {path.name}: an input is never overwritten; choose another")
         if path.exists() and not path.is_file():
             raise UsageError(f"--log {path.name}: not a file; choose another")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ultrahand.cli.arguments import split_name
+from ultrahand.cli.arguments import input_files, split_name
 from ultrahand.cli.bounds import bounded
 from ultrahand.errors import InputError, UsageError
 from ultrahand.io.read_raw import Conjugate, read_raw
@@ -46,16 +46,6 @@ def read(options: argparse.Namespace) -> RawData:
         return read_raw(options.raw, group=options.group, conjugate=Conjugate(options.conjugate))
 
 
-def inputs_of(options: argparse.Namespace) -> dict[str, Path]:
-    """Return the files a command reads, by their role."""
-    inputs = {"raw": Path(options.raw)}
-    if options.noise not in ("auto", "none"):
-        inputs["noise"] = split_name(options.noise)[0]
-    if options.trajectory:
-        inputs["trajectory"] = split_name(options.trajectory)[0]
-    return inputs
-
-
 def plan(
     raw: RawData, options: argparse.Namespace, *, notes: list[Finding] | None = None
 ) -> Opened:
@@ -72,7 +62,7 @@ def plan(
         plan_reconstruction,
     )
 
-    inputs = inputs_of(options)
+    inputs = input_files(options)
     noise = None
     if "noise" in inputs:
         with bounded(inputs["noise"]):
@@ -97,6 +87,7 @@ def plan(
         trajectory_unit=_unit(unit),
         trajectory_offset=options.trajectory_offset,
         trajectory_axes=options.trajectory_axes,
+        frame_time_s=options.frame_time,
         max_memory=options.max_memory,
         threads=options.threads,
     )
@@ -119,13 +110,17 @@ def _unit(text: str | None) -> KUnit | None:
         ) from None
 
 
-def say(findings: Iterable[Finding]) -> None:
-    """Log findings, one line each: warnings as such, the rest for those who ask with -v."""
+def say(findings: Iterable[Finding], *, of: str = "") -> None:
+    """Log findings, one line each: warnings as such, the rest for those who ask with -v.
+
+    ``of`` names what they are about where a command handles several measurements.
+    """
     for finding in findings:
         level = logging.INFO if finding.level is Level.INFO else logging.WARNING
         log.log(
             level,
-            "%s: %s: found %s, expected %s; %s",
+            "%s%s: %s: found %s, expected %s; %s",
+            f"{of}: " if of else "",
             finding.level,
             finding.field,
             finding.found,

@@ -9,28 +9,18 @@ reading (the file is damaged) or computing (a defect).
 from __future__ import annotations
 
 import faulthandler
+import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Final, NoReturn
+from typing import IO, Final, NamedTuple, NoReturn
 
-from ultrahand.errors import (
-    EXIT_DEFECT,
-    EXIT_INPUT,
-    EXIT_INTERRUPTED,
-    EXIT_RESOURCES,
-    InputError,
-    one_line,
-)
+from ultrahand.cli.explain import explain_signal
+from ultrahand.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_RESOURCES, one_line
 
-_IO: Final = f"{os.sep}ultrahand{os.sep}io{os.sep}"
-_READERS: Final = (
-    f"{os.sep}h5py{os.sep}",
-    *(_IO + name for name in ("hdf5_", "mrd_stream", "read_raw", "trajectory_file")),
-)
 _STOPS: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
@@ -40,8 +30,39 @@ _child: list[int] = []
 """Its own number, in the child alone."""
 
 
+class Ended(NamedTuple):
+    """How a supervised child ended."""
+
+    code: int
+    words: str
+    """Why it died, for the user; empty where it ended by itself and has said so."""
+    stopped: bool
+    """Whether the user asked for the end, whatever the child still did."""
+
+
 def supervised(work: Callable[[], int], *, folder: Path | None, name: str, verbose: bool) -> int:
-    """Run ``work`` in a forked child and return its exit code.
+    """Run ``work`` in a forked child, say why where it dies, and return its exit code.
+
+    Parameters
+    ----------
+    work, folder, name, verbose
+        See `watched`.
+    """
+    ended = watched(work, folder=folder, name=name, verbose=verbose)
+    if ended.words:
+        _say(ended.words)
+    return ended.code
+
+
+def watched(
+    work: Callable[[], int],
+    *,
+    folder: Path | None,
+    name: str,
+    verbose: bool,
+    interrupted: str = _INTERRUPTED,
+) -> Ended:
+    """Run ``work`` in a forked child and return how it ended.
 
     Parameters
     ----------
@@ -53,18 +74,20 @@ def supervised(work: Callable[[], int], *, folder: Path | None, name: str, verbo
         Of the file that is read, for the message if the child dies reading.
     verbose
         Whether to show what native code of the child wrote, and where it died.
+    interrupted
+        What the child says when it is stopped.
     """
     if not hasattr(os, "fork"):
-        return work()
+        return Ended(work(), "", stopped=False)
     sys.stdout.flush()
     sys.stderr.flush()
-    with _last_words() as words:
+    with shared_file() as words:
         parent = os.getpid()
         # Blocked until both sides are ready: no signal stops the parent alone.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
         child = os.fork()
         if child == 0:
-            _prepare_child(words, parent, folder)
+            _prepare_child(words, parent, folder, interrupted)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             _exit_with(work)
         with _passing_on(child) as passed:
@@ -75,14 +98,19 @@ def supervised(work: Callable[[], int], *, folder: Path | None, name: str, verbo
     if verbose and trace:
         print(trace, file=sys.stderr, end="")
     if os.WIFEXITED(status):
-        return os.WEXITSTATUS(status)
+        return Ended(os.WEXITSTATUS(status), "", stopped=bool(passed))
     _sweep(folder, child)
     number = signal.SIGINT if passed else os.WTERMSIG(status)
-    return _explain(number, trace, name)
+    if number in _STOPS:
+        return Ended(EXIT_INTERRUPTED, interrupted, stopped=bool(passed))
+    return Ended(*explain_signal(number, trace, name), stopped=bool(passed))
 
 
-def _last_words() -> IO[bytes]:
-    """Return a file that parent and child share: for tracebacks and what C libraries print."""
+def shared_file() -> IO[bytes]:
+    """Return a file without a name that a parent shares with its child.
+
+    For tracebacks and what C libraries print, and for what a child has to report.
+    """
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("ultrahand"), "w+b", buffering=0)
     import tempfile
@@ -90,27 +118,63 @@ def _last_words() -> IO[bytes]:
     return tempfile.TemporaryFile(buffering=0)
 
 
-def _prepare_child(words: IO[bytes], parent: int, folder: Path | None) -> None:
-    """Keep the terminal to Python's own messages; die with the parent; leave no core file."""
-    _child.append(os.getpid())
+def end_on_stops(clear: Callable[[], None], words: str) -> None:
+    """End this process with code 130 when it is asked to stop; an ignored signal stays ignored.
+
+    Nothing is raised: an exception from a handler can be lost, or leave a lock held, in the middle
+    of an import. ``clear`` removes what was begun, with the simplest means.
+    """
 
     def stop(*_: object) -> NoReturn:
-        # Nothing is raised: an exception from a handler can be lost, or leave a lock held, in the
-        # middle of an import. The child clears up itself, as its parent may be dead.
-        _sweep(folder, os.getpid())
+        clear()
         with suppress(OSError):
-            os.write(sys.stderr.fileno(), f"{_clear_line()}ultrahand: {_INTERRUPTED}\n".encode())
+            os.write(sys.stderr.fileno(), f"{_clear_line()}ultrahand: {words}\n".encode())
         os._exit(EXIT_INTERRUPTED)
 
     for number in _STOPS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, stop)
+
+
+@contextmanager
+def ending_on_stops(clear: Callable[[], None], words: str) -> Iterator[None]:
+    """As `end_on_stops`, until the end of the block."""
+    before = {number: signal.getsignal(number) for number in _STOPS}
+    end_on_stops(clear, words)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let a stop wait until the end of the block."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _prepare_child(words: IO[bytes], parent: int, folder: Path | None, interrupted: str) -> None:
+    """Keep the terminal to Python's own messages; die with the parent; leave no core file."""
+    _child.append(os.getpid())
+    # The child clears up itself, as its parent may be dead.
+    end_on_stops(lambda: _sweep(folder, os.getpid()), interrupted)
     faulthandler.enable(file=words, all_threads=False)
     with suppress(OSError):
         sys.stderr = os.fdopen(
             os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace"
         )
         os.dup2(words.fileno(), 2)
+        for handler in logging.root.handlers:
+            if type(handler) is logging.StreamHandler:  # not those of files, which are heirs of it
+                handler.setStream(sys.stderr)
     with suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -180,36 +244,22 @@ def _passing_on(child: int) -> Iterator[list[int]]:
             signal.signal(number, before[number])
 
 
-def _explain(number: int, trace: str, name: str) -> int:
-    called = signal.Signals(number).name
-    if number == signal.SIGKILL:
-        _say("killed (SIGKILL), most likely out of memory; lower --max-memory")
-        return EXIT_RESOURCES
-    if number in _STOPS:
-        _say(_INTERRUPTED)
-        return EXIT_INTERRUPTED
-    if number == signal.SIGPROF:
-        _refuse(name, "a structure that sends the reader in circles")
-        return EXIT_INPUT
-    if any(part in trace for part in _READERS):
-        _refuse(name, f"damage that ended the reader ({called})")
-        return EXIT_INPUT
-    _say(f"a defect of ultrahand ended it ({called}); run again with -v and report the traceback")
-    return EXIT_DEFECT
-
-
-def _refuse(name: str, found: str) -> None:
-    remedy = "copy or convert the measurement again"
-    _say(f"{name}: {InputError('file', found=found, expected='a sound file', remedy=remedy)}")
-
-
 def _sweep(folder: Path | None, child: int) -> None:
     """Remove what a child has begun; with the simplest means, and no error, as handlers call it."""
     if folder is not None:
         with suppress(OSError):  # no such folder, or one that cannot be listed
             for entry in os.scandir(folder):
                 if entry.name.startswith(f".ultrahand-{child}-"):
-                    os.unlink(entry.path)  # noqa: PTH108
+                    _remove(entry)
+
+
+def _remove(entry: os.DirEntry[str]) -> None:
+    if entry.is_dir(follow_symlinks=False):
+        for inner in os.scandir(entry.path):
+            _remove(inner)
+        os.rmdir(entry.path)  # noqa: PTH106
+    else:
+        os.unlink(entry.path)  # noqa: PTH108
 
 
 def _clear_line() -> str:

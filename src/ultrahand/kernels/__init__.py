@@ -11,6 +11,8 @@ from ultrahand.kernels.adaptive import (
     walsh,
 )
 from ultrahand.kernels.chi import chi_sd
+from ultrahand.kernels.mode_sums import interpolate_sums
+from ultrahand.kernels.plate_sums import spread_plates, sum_plates
 from ultrahand.kernels.squares import add_squares
 from ultrahand.kernels.steady import steady
 from ultrahand.kernels.warm import warm_up
@@ -22,8 +24,11 @@ __all__ = [
     "chi_sd",
     "combine",
     "dominant_eigenvector",
+    "interpolate_sums",
     "plane_covariances",
+    "spread_plates",
     "steady",
+    "sum_plates",
     "threads",
     "walsh",
     "warm_up",

@@ -14,6 +14,8 @@ from ultrahand.kernels.adaptive import (
     walsh,
 )
 from ultrahand.kernels.chi import chi_sd
+from ultrahand.kernels.mode_sums import interpolate_sums
+from ultrahand.kernels.plate_sums import spread_plates, sum_plates
 from ultrahand.kernels.squares import add_squares
 from ultrahand.kernels.steady import steady
 
@@ -50,6 +52,26 @@ def _steady() -> None:
     steady(weights, power, 1, np.ones(3, np.complex128), weights.copy())
 
 
+def _sum_plates() -> None:
+    at, one = np.zeros(1, np.int64), np.ones(1)
+    terms = (at, one, one, at, one, at)
+    k, table = np.ones((1, 3)), np.ones((40, 8))
+    plates, offsets, out = np.ones((9, 1)), np.array([0, 1]), np.zeros((1, 1), np.complex128)
+    sum_plates(k, one, at, k, plates, offsets, terms, one, np.ones((1, 1)), table, out)
+
+
+def _spread_plates() -> None:
+    lines, plates, one = np.ones((2, 1)), np.ones((6, 1)), np.ones((1, 1), np.complex128)
+    runs, table, out = np.array([[0], [0], [0], [1]]), np.ones((40, 8)), one[None].copy()
+    spread_plates(lines, runs[0], plates, one, one, runs, one[0], table, out)
+
+
+def _interpolate() -> None:
+    at, one = np.zeros(1, np.int64), np.ones((1, 1), np.complex64)
+    grid, courses = np.ones((1, 1, 1, 2), np.float32), np.ones((1, 1), np.float32)
+    interpolate_sums(np.zeros((1, 3)), grid, np.ones((4, 8)), at, at, courses, one, one.copy())
+
+
 def _images() -> np.ndarray:
     return np.ones((3, 2, 2, 2), np.complex64)
 
@@ -62,6 +84,9 @@ EXAMPLES: dict[str, Callable[[], None]] = {
     "dominant_eigenvector": _dominant,
     "steady": _steady,
     "combine": _combine,
+    "sum_plates": _sum_plates,
+    "spread_plates": _spread_plates,
+    "interpolate_sums": _interpolate,
 }
 """One line a kernel: a call with its real types on an array of a few numbers."""
 

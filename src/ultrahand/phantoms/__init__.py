@@ -9,7 +9,6 @@ from ultrahand.phantoms.sections import Ellipse, GaussianSlab, Slice
 from ultrahand.phantoms.setting import geometry_of, slice_of
 from ultrahand.phantoms.simulate import simulate
 from ultrahand.phantoms.thermal import ThermalNoise, random_covariance
-from ultrahand.phantoms.trajectories import k_max_per_m, radial_2d, radial_3d, spiral_2d
 
 __all__ = [
     "CartesianScan",
@@ -26,14 +25,10 @@ __all__ = [
     "five_fingers",
     "geometry_of",
     "in_unit",
-    "k_max_per_m",
-    "radial_2d",
-    "radial_3d",
     "random_covariance",
     "simulate",
     "slice_of",
     "smooth_coils",
-    "spiral_2d",
     "transform",
     "truth",
     "uniform_coil",

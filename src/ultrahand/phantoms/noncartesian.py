@@ -87,6 +87,8 @@ class NonCartesianScan:
     discard_post: int = 0
     """Samples of garbage before and after those of a shot."""
     repetitions: int = 1
+    sets: int = 1
+    """The whole scan again, each time with another flip angle for example."""
     echo_times_s: tuple[float, ...] = (0.5e-3,)
     """One contrast each: when the sample nearest to k = 0 is taken, after excitation."""
     sample_time_s: float = 5e-6
@@ -138,7 +140,7 @@ class NonCartesianScan:
         """Return the encoding of the header."""
         space = EncodingSpace(matrix=self.matrix, fov_m=self.fov_m)
         n_shots, n_partitions = len(self.k_per_m), self.n_partitions
-        sizes = {"slice": self.n_slices, "contrast": len(self.echo_times_s)}
+        sizes = {"slice": self.n_slices, "contrast": len(self.echo_times_s), "set": self.sets}
         return Encoding(
             trajectory=self.trajectory,
             encoded=space,
@@ -161,12 +163,13 @@ class NonCartesianScan:
         shape = (len(self.k_per_m), self.n_partitions, len(self.echo_times_s))
         shot, partition, contrast = (index.ravel() for index in np.indices(shape))
         blocks = []
-        for repetition, number in product(range(self.repetitions), range(self.n_slices)):
+        passes = (range(self.repetitions), range(self.sets), range(self.n_slices))
+        for repetition, set_, number in product(*passes):
             table = readout_table(self, len(shot))
             table["kspace_encode_step_1"] = shot
             table["kspace_encode_step_2"] = partition
             table["contrast"] = contrast
-            table["repetition"], table["slice"] = repetition, number
+            table["repetition"], table["set"], table["slice"] = repetition, set_, number
             table["position_mm"] = slice_position_mm(self, int(places[number]))
             table["number_of_samples"] = self.discard_pre + self.n_samples + self.discard_post
             table["center_sample"] = self.discard_pre + self.centre_index

@@ -47,10 +47,13 @@ class ThermalNoise:
         """Draw noise of imaging samples, shape ``(readouts, coils, samples)``."""
         return self._draw(rng, n_readouts, n_samples, 1.0)
 
-    def readouts(self, rng: np.random.Generator, imaging_dwell_s: float) -> Complex64:
-        """Draw the noise readouts, shape ``(readouts, coils, samples)``."""
+    def readouts(
+        self, rng: np.random.Generator, imaging_dwell_s: float, n_readouts: int | None = None
+    ) -> Complex64:
+        """Draw noise readouts, all or so many, shape ``(readouts, coils, samples)``."""
         scale = imaging_dwell_s / self.dwell_s * self.relative_bandwidth
-        return self._draw(rng, self.n_readouts, self.n_samples, scale)
+        n = self.n_readouts if n_readouts is None else n_readouts
+        return self._draw(rng, n, self.n_samples, scale)
 
     def _draw(
         self, rng: np.random.Generator, n_readouts: int, n_samples: int, scale: float

@@ -48,6 +48,8 @@ class EncodingPlan:
     """Of its longest readout."""
     whitener: Whitener | None
     """None where the noise is not known or not used."""
+    undersampled: bool
+    """Whether a Cartesian grid has gaps between its lines, which zeros would fill."""
 
     @property
     def slice_order(self) -> tuple[int, ...]:
@@ -111,8 +113,9 @@ def plan_encoding(
     method, reason = _choose(raw, rows, index, options, trajectory is not None)
     findings = [info("method", found=f"{method}: {reason}", expected="auto or a choice")]
     cartesian = non_cartesian = None
+    undersampled = False
     if method is Method.FFT:
-        cartesian, more = _cartesian(raw, volumes, rows, options)
+        cartesian, undersampled, more = _cartesian(raw, volumes, rows, options)
         three_d = cartesian.three_d
     else:
         non_cartesian, more = plan_non_cartesian(
@@ -149,13 +152,14 @@ def plan_encoding(
         data_bytes=8 * coils * int(lengths.sum()),
         readout_bytes=8 * coils * int(lengths.max()),
         whitener=whitener,
+        undersampled=undersampled,
     )
     return plan, findings
 
 
 def _cartesian(
     raw: RawData, volumes: list[Volume], rows: Ints, options: ReconOptions
-) -> tuple[CartesianPlan, list[Finding]]:
+) -> tuple[CartesianPlan, bool, list[Finding]]:
     index = volumes[0].encoding
     three_d = len(np.unique(raw.readouts["kspace_encode_step_2"][rows])) > 1
     findings = compare.check_depth(raw, index, three_d=three_d)
@@ -168,10 +172,11 @@ def _cartesian(
     ]
     if options.partial_fourier is PartialFourier.POCS:
         refuse_gaps(plan, parts)
-    findings += missing_lines(plan, parts, raw.header.encodings[index].acceleration)
+    more, gaps = missing_lines(plan, parts, raw.header.encodings[index].acceleration)
+    findings += more
     findings += compare.repeated_lines(raw, plan, volumes)
     findings += compare.uncorrected_epi(raw, index)
-    return plan, findings
+    return plan, gaps, findings
 
 
 def _frame(

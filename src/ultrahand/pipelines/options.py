@@ -61,6 +61,8 @@ class ReconOptions:
     trajectory_unit: KUnit | None = None
     trajectory_offset: int = 0
     trajectory_axes: str | None = None
+    frame_time_s: float | None = None
+    """Length of the frames that a continuous acquisition is cut into; None: it is one volume."""
     max_memory: int = 0
     """Bytes; 0 for four fifths of the machine's memory."""
     threads: int = 0

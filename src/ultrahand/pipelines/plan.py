@@ -10,6 +10,7 @@ from ultrahand.errors import UsageError
 from ultrahand.physics.identify import identify_nucleus
 from ultrahand.pipelines.compare import compare_counters, count_kinds, set_aside
 from ultrahand.pipelines.encoding import EncodingPlan, plan_encoding
+from ultrahand.pipelines.frames import frames_of
 from ultrahand.pipelines.options import Combine, Parts, ReconOptions
 from ultrahand.recon.frame import geometry_of
 from ultrahand.recon.sorting import Series, imaging_rows, series_of, volumes_of
@@ -90,6 +91,9 @@ def plan_reconstruction(
     for index in sorted({volume.encoding for volume in volumes}):
         mine = [volume for volume in volumes if volume.encoding == index]
         encodings[index], more = plan_encoding(raw, mine, options, trajectory, noise or raw)
+        findings += more
+    if options.frame_time_s is not None:
+        volumes, more = frames_of(raw, volumes, encodings, options.frame_time_s)
         findings += more
     series = series_of(volumes, {i: plan.stack is None for i, plan in encodings.items()})
     return ReconPlan(

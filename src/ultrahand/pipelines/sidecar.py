@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ultrahand.physics.identify import measured_frequency_hz
-from ultrahand.pipelines.timing import FrameTimes
+from ultrahand.pipelines.timing import IN_TIME, FrameTimes
 from ultrahand.units import HZ_PER_MHZ
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def sidecar_fields(
     """
     encoding = plan.encodings[series.volumes[0].encoding]
     geometry = image.geometry
-    many = series.frame_axis in ("rep", "phase")
+    many = series.frame_axis in IN_TIME
     frequency = measured_frequency_hz(header, plan.nucleus)
     return {
         "Manufacturer": header.vendor,

@@ -223,6 +223,33 @@ def plan_nufft(
     )
 
 
+def plan_modes(angles: Float64, modes: tuple[int, ...], eps: float) -> Callable[[Complex], Complex]:
+    r"""Plan ``sum_j c_j exp(-i n . angle_j)`` for the whole n about 0, on one thread.
+
+    Parameters
+    ----------
+    angles
+        Radians within [-pi, pi], shape ``(dims, points)``.
+    modes
+        Number of n along each axis: from ``-(N // 2)`` on.
+    eps
+        Relative l2 error, at least ``FINEST_EPS["complex128"]``.
+
+    Returns
+    -------
+    callable
+        From complex128 ``(points,)`` to ``modes``; for one thread at a time.
+    """
+    import finufft
+
+    few = angles.shape[1] < math.prod(modes)  # then the grid costs more than the points
+    plan = finufft.Plan(
+        1, modes, eps=eps, isign=-1, dtype="complex128", nthreads=1, upsampfac=1.25 if few else 2.0
+    )
+    plan.setpts(*np.ascontiguousarray(angles))
+    return plan.execute
+
+
 def transform_bytes(
     n_samples: int, shape: tuple[int, ...], eps: float, n_coils: int, n_parts: int | None = None
 ) -> int:

@@ -108,7 +108,7 @@ def plan_cartesian(
 
 def missing_lines(
     plan: CartesianPlan, parts: list[tuple[str, Ints]], asked: tuple[int, int] | None
-) -> list[Finding]:
+) -> tuple[list[Finding], bool]:
     """Report lines of the encoded matrix that no readout filled.
 
     Parameters
@@ -119,6 +119,11 @@ def missing_lines(
         Name and rows of every volume (3D) or slice (2D).
     asked
         Acceleration that the header declares.
+
+    Returns
+    -------
+    list of Finding, bool
+        What is missing, and whether there are gaps: an image of zeros in their place aliases.
     """
     total = 1
     for axis in plan.axes[1:]:
@@ -139,7 +144,7 @@ def missing_lines(
             )
         )
     if most >= total:
-        return findings
+        return findings, False
     best = filled[max(counts, key=counts.__getitem__)]
     if _in_one_piece(best):
         z, y = (int(n) for n in np.ptp(best, axis=0) + 1)
@@ -154,7 +159,7 @@ def missing_lines(
                 + (", or filled with --partial-fourier pocs" if z * y == most else ""),
             )
         )
-        return findings
+        return findings, False
     declared = f", acceleration {asked[0]} x {asked[1]} declared" if asked else ""
     findings.append(
         warning(
@@ -164,7 +169,7 @@ def missing_lines(
             remedy="the others are zero: the image is undersampled and aliases",
         )
     )
-    return findings
+    return findings, True
 
 
 def refuse_gaps(plan: CartesianPlan, parts: list[tuple[str, Ints]]) -> None:

@@ -1,7 +1,8 @@
 """Sort imaging readouts into volumes and volumes into output files.
 
-Encodings, slices, contrasts, cardiac phases, repetitions and sets are kept apart; averages are
-merged; segments only say when a line was taken.
+Encodings, slices, contrasts, cardiac phases, repetitions and sets are kept apart, and frames where
+a continuous acquisition is cut into them; averages are merged; segments only say when a line was
+taken.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ ENTITY_OF: Final = MappingProxyType(
     {"contrast": "echo", "phase": "phase", "repetition": "rep", "set": "set"}
 )
 """Counter of the standard to the entity in a file's name."""
+FRAME: Final = "frame"
+"""Counter and entity of frames: the standard has none, they are cut by time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Volume:
 
     encoding: int
     counters: Mapping[str, int]
-    """Values of the counters in `ENTITY_OF`."""
+    """Values of the counters in `ENTITY_OF`, and of `FRAME` where the volume is one."""
     slices: Mapping[int, Ints]
     """Slice counter to the rows of that slice (2D) or slab (3D)."""
 
@@ -98,10 +101,38 @@ def volumes_of(readouts: Structured, rows: Ints) -> list[Volume]:
     ]
 
 
+def split_frames(volumes: list[Volume], frame_of: Ints) -> list[Volume]:
+    """Cut volumes into frames.
+
+    Parameters
+    ----------
+    volumes
+        As `volumes_of` returns them.
+    frame_of
+        Frame of every readout of the table, shape ``(readouts,)``, from 0.
+    """
+    return [
+        Volume(
+            encoding=volume.encoding,
+            counters=MappingProxyType({**volume.counters, FRAME: int(frame)}),
+            slices=MappingProxyType(
+                {
+                    number: rows[frame_of[rows] == frame]
+                    for number, rows in volume.slices.items()
+                    if (frame_of[rows] == frame).any()
+                }
+            ),
+        )
+        for volume in volumes
+        for frame in np.unique(frame_of[volume.rows])
+    ]
+
+
 def series_of(volumes: list[Volume], split_slices: Mapping[int, bool]) -> list[Series]:
     """Decide which volumes share a file.
 
-    One varying counter becomes the fourth axis; with more than one each combination is a file.
+    One varying counter becomes the fourth axis; with more than one each combination is a file, but
+    frames are the fourth axis always.
     Several encodings, and slabs or slices that form no stack, are files of their own.
 
     Parameters
@@ -133,19 +164,23 @@ def _only_slab(volume: Volume, slab: int | None) -> Volume:
 
 
 def _split_counters(volumes: list[Volume], entities: dict[str, int]) -> list[Series]:
-    varying = [n for n in ENTITY_OF if len({volume.counters[n] for volume in volumes}) > 1]
-    if len(varying) <= 1:
-        axis = ENTITY_OF[varying[0]] if varying else None
-        return [Series(MappingProxyType(entities), axis, tuple(volumes))]
+    varying = [n for n in volumes[0].counters if len({v.counters[n] for v in volumes}) > 1]
+    axis = varying[0] if len(varying) == 1 else FRAME if FRAME in varying else None
+    named = [name for name in varying if name != axis]
+    groups: dict[tuple[int, ...], list[Volume]] = {}
+    for volume in volumes:
+        groups.setdefault(tuple(volume.counters[name] for name in named), []).append(volume)
+    entity_of = {**ENTITY_OF, FRAME: FRAME}
     return [
         Series(
             MappingProxyType(
-                entities | {ENTITY_OF[name]: volume.counters[name] + 1 for name in varying}
+                entities
+                | {entity_of[name]: value + 1 for name, value in zip(named, key, strict=True)}
             ),
-            None,
-            (volume,),
+            entity_of[axis] if axis else None,
+            tuple(group),
         )
-        for volume in volumes
+        for key, group in groups.items()
     ]
 
 

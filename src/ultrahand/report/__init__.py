@@ -1,1 +1,1 @@
-"""Figures and tables: they know records, not science."""
+"""Figures, tables and the page of an examination: they know records, not science."""

@@ -8,130 +8,178 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ultrahand.errors import UsageError
-from ultrahand.records.arrays import Float32, Float64
+from ultrahand.records.arrays import Float64, Real
 from ultrahand.records.geometry import Geometry
+from ultrahand.report.drawing import (
+    AXIS_NAMES,
+    direction,
+    draw_slice,
+    extents_mm,
+    figure_png,
+    new_figure,
+    oriented,
+    value_window,
+)
+from ultrahand.report.series_frames import Frames
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.image import AxesImage
+    from matplotlib.figure import Figure
 
-_LPS_LETTERS = (("R", "L"), ("A", "P"), ("I", "S"))
 _PLANES = ((2, 1, 0), (2, 0, 1), (1, 0, 2))
-"""Array axes (across, down, cut) of each picture: read x phase, read x slice, phase x slice."""
-_NAMES = {0: "slice", 1: "phase", 2: "read"}
+"""Array axes of each picture, the last one cut: read x phase, read x slice, phase x slice."""
+_WIDTH_IN, _HEIGHT_IN = 9.6, 4.8
+"""Of all planes together, and of the tallest."""
+_GAP_IN, _BELOW_IN = 0.75, 0.5
+"""Beside a plane, for its axis; below the planes, for theirs."""
 
 
-def draw_planes(path: Path, values: Float32, geometry: Geometry, *, unit: str, title: str) -> None:
-    """Write a PNG of the three planes through the centre of the signal.
+def draw_planes(path: Path, values: Real, geometry: Geometry, *, unit: str, title: str) -> None:
+    """Write the picture of `planes_png` to a file.
 
     Parameters
     ----------
     path
         Where to write.
-    values
-        Magnitudes, shape ``(z, y, x)``.
-    geometry
-        Their frame: aspect ratio, directions, scale.
-    unit
-        Unit of the values, beside the colour bar.
-    title
-        What it is; never anything that identifies a patient.
+    values, geometry, unit, title
+        As in `planes_png`.
 
     Raises
     ------
     UsageError
         matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError(
-            "pictures need matplotlib: install it with  pip install 'ultrahand[report]'"
-        ) from None
+    path.write_bytes(planes_png(values, geometry, unit=unit, title=title))
+
+
+def planes_png(
+    values: Real, geometry: Geometry, *, unit: str, title: str, colormap: str = "gray"
+) -> bytes:
+    """Return a PNG file of the three planes through the centre of the signal.
+
+    Parameters
+    ----------
+    values
+        Real values, shape ``(z, y, x)``; NaN, where nothing was measured, shows as hatching.
+    geometry
+        Their frame: aspect ratio, directions, scale.
+    unit
+        Unit of the values, beside the colour bar.
+    title
+        What it is; never anything that identifies a patient.
+    colormap
+        One of `content.COLORMAPS`.
+
+    Raises
+    ------
+    UsageError
+        matplotlib is not installed.
+    """
     planes = [p for p in _PLANES if min(values.shape[p[0]], values.shape[p[1]]) > 1]
-    planes = planes or [_PLANES[0]]
-    values = np.nan_to_num(values)  # slices that were not measured
-    centre = _centre(values)
-    top = float(np.percentile(values, 99.8)) or float(values.max()) or 1.0
-    width = 4.2 * len(planes) + 0.6
-    figure = Figure(figsize=(width, 4.6), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(1, len(planes), squeeze=False)[0]
-    for ax, plane in zip(axes, planes, strict=True):
-        shown = _draw(ax, values, geometry, plane, centre, top)
-    bar = figure.colorbar(shown, ax=axes[-1], shrink=0.8)
-    bar.set_label(unit)
-    note = "" if geometry.known else "\ngeometry unknown: axes of the scan, not of the patient"
-    lines = fill(title, int(12 * width))
-    figure.suptitle(lines + note, fontsize=10)
-    figure.savefig(path, dpi=110, format="png", metadata={"Software": "ultrahand"})
+    planes = [(*oriented(geometry, a, b), cut) for a, b, cut in planes or [_PLANES[0]]]
+    extent = extents_mm(geometry)
+    sizes = _sizes_in([(extent[a], extent[d]) for a, d, _ in planes])
+    width = sum(w for w, _ in sizes) + _GAP_IN * (len(sizes) + 2)
+    lines = fill(title, int(11 * width)) + picture_notes(values, geometry)
+    figure = new_figure(width, max(h for _, h in sizes) + _BELOW_IN + _above_in(lines))
+    places = _places(figure, sizes)
+    centre = signal_centre(values)
+    window = value_window(values)
+    for (across, down, cut), place in zip(planes, places, strict=False):
+        ax = figure.add_axes(place)
+        picture = np.take(values, centre[cut], axis=cut)
+        picture = picture.T if across < down else picture
+        shown = draw_slice(ax, picture, geometry, (across, down), window, colormap)
+        ax.set_xlabel(f"{AXIS_NAMES[across]} / mm   {direction(geometry, across)}", fontsize=8)
+        ax.set_ylabel(f"{AXIS_NAMES[down]} / mm   {direction(geometry, down)}", fontsize=8)
+        ax.tick_params(labelsize=7)
+        if values.shape[cut] > 1:
+            name = AXIS_NAMES[cut]
+            ax.set_title(f"{name} {centre[cut] + 1} of {values.shape[cut]}", fontsize=8)
+    bar = figure.colorbar(shown, cax=figure.add_axes(places[-1]))
+    bar.set_label(unit, fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    figure.text(0.5, 1 - 0.08 / figure.get_figheight(), lines, ha="center", va="top", fontsize=10)
+    return figure_png(figure)
 
 
-def _draw(
-    ax: Axes,
-    values: Float32,
-    geometry: Geometry,
-    plane: tuple[int, int, int],
-    centre: tuple[int, int, int],
-    top: float,
-) -> AxesImage:
-    across, down, cut = plane
-    picture = np.take(values, centre[cut], axis=cut)
-    if across < down:
-        picture = picture.T
-    size_mm = [geometry.voxel_size_m[2 - axis] * 1e3 for axis in range(3)]
-    width = values.shape[across] * size_mm[across]
-    height = values.shape[down] * size_mm[down]
-    shown = ax.imshow(
-        picture,
-        cmap="gray",
-        vmin=0,
-        vmax=top,
-        extent=(0, width, height, 0),
-        interpolation="nearest",
+def _sizes_in(planes_mm: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the width and height of each plane, all in one scale."""
+    per_mm = min(
+        _WIDTH_IN / sum(w for w, _ in planes_mm), _HEIGHT_IN / max(h for _, h in planes_mm)
     )
-    # As radiologists hang pictures: head or front up, the patient's right on the left.
-    if _points_to(geometry, across) in ("R", "A", "I"):
-        ax.invert_xaxis()
-    if _points_to(geometry, down) in ("S", "A", "R"):
-        ax.invert_yaxis()
-    ax.set_xlabel(f"{_NAMES[across]} / mm   {_direction(geometry, across)}", fontsize=8)
-    ax.set_ylabel(f"{_NAMES[down]} / mm   {_direction(geometry, down)}", fontsize=8)
-    ax.tick_params(labelsize=7)
-    if values.shape[cut] > 1:
-        name = _NAMES[cut]
-        ax.set_title(f"{name} {centre[cut] + 1} of {values.shape[cut]}", fontsize=8)
-    return shown
+    return [(w * per_mm, h * per_mm) for w, h in planes_mm]
 
 
-def _points_to(geometry: Geometry, axis: int) -> str:
-    """Return the letter of the patient direction an axis is nearest to; none if unknown."""
-    if not geometry.known:
-        return ""
-    vector: Float64 = (geometry.slice_dir, geometry.phase_dir, geometry.read_dir)[axis]
-    main = int(np.argmax(np.abs(vector)))
-    return _LPS_LETTERS[main][int(vector[main] > 0)]
+def _above_in(lines: str) -> float:
+    return 0.4 + 0.18 * (lines.count("\n") + 1)
 
 
-def _direction(geometry: Geometry, axis: int) -> str:
-    """Say where an axis runs, from and to."""
-    end = _points_to(geometry, axis)
-    for pair in _LPS_LETTERS:
-        if end in pair:
-            return f"({pair[end == pair[0]]} to {end})"
-    return ""
+def _places(
+    figure: Figure, sizes: list[tuple[float, float]]
+) -> list[tuple[float, float, float, float]]:
+    """Return where each plane stands, and last the colour bar, in parts of the figure.
+
+    Placed by hand: a layout that fits each plane into its box gives each a scale of its own.
+    """
+    figure.set_layout_engine("none")
+    width, height = figure.get_size_inches()
+    tallest = max(h for _, h in sizes)
+    left, places = _GAP_IN, []
+    for w, h in sizes:
+        bottom = _BELOW_IN + (tallest - h) / 2
+        places.append((left / width, bottom / height, w / width, h / height))
+        left += w + _GAP_IN
+    left -= 0.6 * _GAP_IN
+    return [*places, (left / width, _BELOW_IN / height, 0.18 / width, tallest / height)]
 
 
-def _centre(values: Float32) -> tuple[int, int, int]:
-    """Return the voxel nearest to the centre of the signal."""
-    weight = np.maximum(values.astype(np.float64) - 0.2 * values.max(), 0)
-    total = weight.sum()
-    if total <= 0:
+def picture_notes(values: Real, geometry: Geometry) -> str:
+    """Say what a picture cannot show: an unknown frame, voxels that were not measured."""
+    note = "" if geometry.known else "\ngeometry unknown: axes of the scan, not of the patient"
+    missing = int(np.count_nonzero(~np.isfinite(values)))
+    return (
+        f"{note}\nhatched: not measured ({100 * missing / values.size:.2g} %)" if missing else note
+    )
+
+
+def signal_centre(values: Real) -> tuple[int, int, int]:
+    """Return the voxel ``(z, y, x)`` nearest to the centre of the signal.
+
+    Weights are values above 20 % of the top of `value_window`, cut there: a few bright vials, or
+    vessels, must not draw the planes away from the rest.
+    """
+    profiles = _profiles(values)
+    if profiles[0].sum() <= 0:
         return values.shape[0] // 2, values.shape[1] // 2, values.shape[2] // 2
-    found = []
-    for axis in range(3):
-        profile = weight.sum(axis=tuple(a for a in range(3) if a != axis))
-        found.append(round(float((profile * np.arange(len(profile))).sum() / total)))
-    return found[0], found[1], found[2]
+    z, y, x = (round(float((p * np.arange(len(p))).sum() / p.sum())) for p in profiles)
+    return z, y, x
+
+
+def thinnest_axis(values: Real, geometry: Geometry) -> int:
+    """Return the axis along which the signal is spread least, in millimetres."""
+    profiles = _profiles(values)
+    if profiles[0].sum() <= 0:
+        return int(np.argmin(extents_mm(geometry)))
+    spreads = []
+    for profile, size_m in zip(profiles, geometry.voxel_size_m[::-1], strict=True):
+        place = np.arange(len(profile)) * size_m
+        mean = (profile * place).sum() / profile.sum()
+        spreads.append(float((profile * (place - mean) ** 2).sum()))
+    return int(np.argmin(spreads))
+
+
+def _profiles(values: Real) -> list[Float64]:
+    """Return the signal summed over the two other axes, along slice, phase and read."""
+    top = np.float32(value_window(values)[1])
+    weight = np.clip(np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0), None, top)
+    weight = np.maximum(weight - np.float32(0.2) * top, 0)
+    return [weight.sum(axis=other, dtype=np.float64) for other in ((1, 2), (0, 2), (0, 1))]
+
+
+def brightest_frame(series: Frames) -> int:
+    """Return which frame of ``(frames, z, y, x)`` has the most energy: the one to show of many.
+
+    Squares, because a vessel of a few voxels must count against a volume of noise.
+    """
+    energy = [float(np.square(np.nan_to_num(f, posinf=0, neginf=0)).mean()) for f in series]
+    return int(np.argmax(energy))

@@ -1,0 +1,176 @@
+"""``ultrahand simulate``: the digital 7 T hand, its raw files and what is true of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ultrahand import __version__
+from ultrahand.cli.explain import is_full_disk
+from ultrahand.cli.simulate_truth import write_truth
+from ultrahand.errors import InputError, ResourceError, UsageError
+from ultrahand.io.write_ismrmrd import write_hdf5
+from ultrahand.phantoms.digital_hand.fields import make_fields
+from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS, Dynamic, Protocol
+from ultrahand.phantoms.digital_hand.series import raw_of
+from ultrahand.phantoms.digital_hand.setting import Setting
+from ultrahand.phantoms.digital_hand.subject import make_subject
+from ultrahand.physics.tissues import table_version
+from ultrahand.pipelines.options import machine_threads
+from ultrahand.records import RawData
+
+HIDDEN: Final = ".ultrahand-{}-"
+"""What is being made; `supervise` sweeps it if the run is broken off."""
+_HEADER_BYTES: Final = 512
+"""Of a readout in the file, about: its header, and where its samples are."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Make the examination in a hidden folder; give it its name when it is complete."""
+    folder = Path(options.folder)
+    if folder.is_symlink():
+        raise UsageError(f"{folder.name} is a link; name the folder itself")
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+        if not options.force:
+            raise UsageError(f"{folder.name} exists and is not empty; use --force to replace it")
+        if not _is_ours(folder):
+            raise UsageError(f"{folder.name} holds files of others; choose another folder")
+    if not folder.parent.is_dir():
+        raise UsageError(f"the folder of {folder.name} does not exist; make it first")
+    script = _script(options.script)
+    made = _begin(folder)
+    try:
+        _make(options, script, made)
+        if folder.exists():
+            shutil.rmtree(folder)
+        made.replace(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    print(folder / "exam.toml")
+    return 0
+
+
+def _make(options: argparse.Namespace, script: str | None, made: Path) -> None:
+    """Make the examination's files in a folder."""
+    try:
+        subject = make_subject(options.seed, options.preset, options.hand, script)
+    except InputError as error:
+        error.file = Path(options.script or options.preset).name
+        raise
+    protocol = PROTOCOLS[options.size]
+    threads = min(options.threads, machine_threads()) if options.threads else machine_threads()
+    setting = Setting(
+        subject=subject,
+        fields=make_fields(subject, np.random.default_rng([options.seed, 3])),
+        protocol=protocol,
+        seed=options.seed,
+        threads=threads,
+    )
+    _measure(setting, made, show=not options.quiet)
+    write_truth(setting, made)
+    (made / "exam.toml").write_text(_exam(options, protocol, script), encoding="utf-8")
+    (made / "truth" / "truth.json").write_text(_summary(options, script), encoding="utf-8")
+
+
+def _begin(folder: Path) -> Path:
+    """Make the hidden folder beside the one that is asked for."""
+    made = folder.parent / f"{HIDDEN.format(os.getpid())}{secrets.token_hex(4)}"
+    try:
+        made.mkdir()
+    except OSError as error:
+        if is_full_disk(error):
+            raise
+        words = f"the folder of {folder.name} cannot be written ({error.strerror})"
+        raise UsageError(words) from None
+    return made
+
+
+def _is_ours(folder: Path) -> bool:
+    return (folder / "truth" / "truth.json").is_file()
+
+
+def _script(name: str | None) -> str | None:
+    if name is None:
+        return None
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        refused = InputError(
+            "script",
+            found=getattr(error, "strerror", None) or "bytes that are no text",
+            expected="a TOML file of lesions",
+            remedy="see docs/simulate.md",
+        )
+        refused.file = Path(name).name
+        raise refused from None
+
+
+def _measure(setting: Setting, folder: Path, *, show: bool) -> None:
+    from tqdm import tqdm
+
+    for number, series in enumerate(setting.protocol.series):
+        with tqdm(
+            desc=series.name, unit="readout", disable=None if show else True, file=sys.stderr
+        ) as bar:
+            raw = raw_of(setting, series, number, bar.update)
+            bar.total = len(raw.readouts)
+            _check_room(raw, folder)
+            write_hdf5(raw, folder / f"{series.name}.h5")
+
+
+def _check_room(raw: RawData, folder: Path) -> None:
+    """Refuse a file that the disk has no room for: HDF5 can crash where it runs full."""
+    table = raw.readouts
+    values = 2 * table["active_channels"] + table["trajectory_dimensions"]
+    needed = 4 * int((table["number_of_samples"] * values.astype(np.int64)).sum())
+    if needed + _HEADER_BYTES * len(table) > shutil.disk_usage(folder).free:
+        raise ResourceError("the disk is full; nothing was written: make room or use another")
+
+
+def _exam(options: argparse.Namespace, protocol: Protocol, script: str | None) -> str:
+    """Return the examination file."""
+    label = options.preset.replace("_", "") + ("script" if script else "")
+    lines = [
+        "[exam]",
+        f'subject = "{label}{options.seed}"',
+        'session = "1"',
+        f'hand = "{options.hand}"',
+        'landmarks = "landmarks.tsv"',
+        'vials = "vials.tsv"',
+        f'protocol = "digital hand, {protocol.size}"',
+    ]
+    for series in protocol.series:
+        lines += ["", "[[series]]", f'name = "{series.name}"', f'file = "{series.name}.h5"']
+        lines.append(f'kind = "{series.kind}"')
+        if isinstance(series, Dynamic):
+            lines.append(f'options = {{ "frame-time" = {series.frame_s} }}')
+    return "\n".join(lines) + "\n"
+
+
+def _summary(options: argparse.Namespace, script: str | None) -> str:
+    found: Mapping[str, object] = {
+        "size": options.size,
+        "preset": options.preset,
+        "hand": options.hand,
+        "seed": options.seed,
+        "script": script,
+        "tissue_table": table_version(),
+        "ultrahand": __version__,
+        "frame": "scanner RAS, millimetres",
+        "working_assumptions": [
+            "arteriovenous transit times: no value is published",
+            "arrival times, dispersion and uptake of the contrast agent",
+            "shape and place of soft tissue, muscles and vessels",
+            "entries of the tissue table that docs/tissues.md marks with ?",
+        ],
+    }
+    return json.dumps(found, indent=2) + "\n"

@@ -1,0 +1,119 @@
+"""The record of a stage: what its outputs were made from, and what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Final, Self
+
+from ultrahand.io.sidecar import sha256_of
+
+FORMAT: Final = 1
+"""Version of the records; those of another are as good as none."""
+
+Facts = Mapping[str, object]
+
+
+def stage_key(
+    stage: str, *, inputs: Mapping[str, str], options: Mapping[str, object], version: str
+) -> str:
+    """Return what an output depends on, as one sha256.
+
+    Parameters
+    ----------
+    stage
+        Name of the stage.
+    inputs
+        Role of each input to the sha256 of its bytes.
+    options
+        Every option, defaults included, as JSON takes it.
+    version
+        Of ultrahand.
+    """
+    parts = {"stage": stage, "inputs": inputs, "options": options, "version": version}
+    text = json.dumps(parts, sort_keys=True, allow_nan=False, default=dict)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Output:
+    """A file that a stage made."""
+
+    path: str
+    """Relative to the store's folder, with ``/``."""
+    n_bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: str, place: Path) -> Self:
+        """Describe a file that will be called ``path``."""
+        return cls(path=path, n_bytes=place.stat().st_size, sha256=sha256_of(place))
+
+    def is_at(self, folder: Path, *, by_hash: bool) -> bool:
+        """Tell whether the file is there as it was made: of its size, or of its hash too."""
+        place = folder / self.path
+        try:
+            same = place.is_file() and place.stat().st_size == self.n_bytes
+            return same and (not by_hash or sha256_of(place) == self.sha256)
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """What stands in the store about one stage."""
+
+    stage: str
+    key: str
+    done: bool
+    """False while the outputs are put in their places."""
+    outputs: tuple[Output, ...]
+    facts: Facts = field(default_factory=lambda: MappingProxyType({}))
+    """What the stage had to say, as JSON."""
+
+    def as_text(self) -> str:
+        """Return the record as JSON."""
+        found = {
+            "format": FORMAT,
+            "stage": self.stage,
+            "key": self.key,
+            "done": self.done,
+            "outputs": [
+                {"path": o.path, "bytes": o.n_bytes, "sha256": o.sha256} for o in self.outputs
+            ],
+            "facts": dict(self.facts),
+        }
+        return json.dumps(found, indent=2, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_text(cls, text: str) -> Self | None:
+        """Read a record; None where it is none, or of another format."""
+        try:
+            found = json.loads(text)
+            if found["format"] != FORMAT:
+                return None
+            outputs = tuple(
+                Output(path=_inside(o["path"]), n_bytes=int(o["bytes"]), sha256=str(o["sha256"]))
+                for o in found["outputs"]
+            )
+            return cls(
+                stage=str(found["stage"]),
+                key=str(found["key"]),
+                done=found["done"] is True,
+                outputs=outputs,
+                facts=MappingProxyType(dict(found["facts"])),
+            )
+        except (ValueError, TypeError, LookupError, RecursionError):
+            return None
+
+
+def _inside(path: str) -> str:
+    """Return a path that cannot lead out of the store's folder."""
+    parts = PurePosixPath(path).parts
+    if not parts or ".." in parts or PurePosixPath(path).is_absolute():
+        raise ValueError(path)
+    return path

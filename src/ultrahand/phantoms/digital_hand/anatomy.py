@@ -1,0 +1,158 @@
+"""One hand put together: all its solids in the order they are painted, and its vessels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+
+from ultrahand.phantoms.digital_hand.arteries import (
+    PHALANX,
+    PROPER,
+    Vessel,
+    palm_arteries,
+    proper_arteries,
+)
+from ultrahand.phantoms.digital_hand.bones import forearm, slabs
+from ultrahand.phantoms.digital_hand.damage import carpal_bones, deposits, long_bones
+from ultrahand.phantoms.digital_hand.joints import capsules, cartilages
+from ultrahand.phantoms.digital_hand.lesions import Lesions
+from ultrahand.phantoms.digital_hand.person import DIGITS, Person, draw_person
+from ultrahand.phantoms.digital_hand.soft_tissue import Swelling, layers, muscles, tendons
+from ultrahand.phantoms.digital_hand.solids import Solid, check_nesting
+from ultrahand.phantoms.digital_hand.stack import Stack
+from ultrahand.phantoms.digital_hand.veins import back_veins, digital_veins
+
+WRIST_S: Final = 20.0
+"""Arrival at the wrist after the start of the injection (assumed: arm to hand)."""
+_LATER_S: Final[Mapping[str, float]] = {
+    "radial_artery": 0.0,
+    "ulnar_artery": 0.0,
+    "radial_superficial_branch": 0.0,
+    "superficial_arch": 1.0,
+    "deep_arch": 1.0,
+    "common": 1.0,
+    "P": 2.0,
+    "M": 3.0,
+    "D": 4.0,
+}
+"""Arrival after that at the wrist (assumed: some 5 to 10 cm/s in small arteries)."""
+BACK_S: Final = 2.0
+"""How much later than the digit's veins those of the back of the hand fill (assumed)."""
+MIN_LUMEN_MM2: Final = 0.05
+"""Thinner is no artery any more: draws are cut here."""
+_TRANSIT_S: Final = (2.0, 60.0)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Hand:
+    """A right hand (a left one is its mirror image) in its own frame."""
+
+    person: Person
+    lesions: Lesions
+    solids: tuple[Solid, ...]
+    vessels: tuple[Vessel, ...]
+    vein_count: Mapping[int, int]
+    """Dorsal veins of each digit."""
+    transit_s: Mapping[int, float]
+    """From the arteries of the proximal phalanx to its veins, by digit."""
+    joints: Mapping[str, tuple[float, float, float]]
+    """Centre of each joint in metres."""
+
+
+def build_hand(rng: np.random.Generator, lesions: Lesions) -> Hand:
+    """Build a hand.
+
+    Parameters
+    ----------
+    rng
+        Source of everything that differs from hand to hand.
+    lesions
+        What is wrong, and what vessels are drawn from.
+
+    Raises
+    ------
+    InputError
+        A lesion does not fit into this hand.
+    """
+    person = draw_person(rng)
+    counts, transit, lumen = _draw_vessels(rng, lesions)
+    swelling = Swelling(
+        capsule=_added(lesions.synovitis_mm, lesions.effusion_mm),
+        sheath=lesions.sheath_mm,
+        skin=lesions.skin_mm,
+    )
+    solids = [
+        *layers(person, swelling),
+        *muscles(person),
+        *capsules(person, lesions.synovitis_mm, lesions.effusion_mm),
+        *tendons(person, swelling),
+        *forearm(person),
+        *carpal_bones(person, lesions),
+        *long_bones(person, lesions),
+        *cartilages(person, lesions.cartilage),
+    ]
+    vessels: list[Vessel] = []
+
+    def paint(pieces: Iterable[Vessel]) -> None:
+        for piece in pieces:
+            vessels.append(piece)
+            solids.append(_as_solid(piece))
+
+    paint(palm_arteries(person, tuple(solids), {n: WRIST_S + t for n, t in _LATER_S.items()}))
+    arrival = {
+        (d, side, level): WRIST_S + _LATER_S[level] for d, side in PROPER for level in PHALANX[d]
+    }
+    states = lesions.arteries
+    paint(proper_arteries(person, swelling, tuple(solids), states, lumen, arrival))
+    veins_s = {d: WRIST_S + _LATER_S["P"] + transit[d] for d in DIGITS}
+    palmar = {d: counts[d] > 0 for d in DIGITS}
+    paint(digital_veins(person, swelling, tuple(solids), counts, palmar, veins_s))
+    paint(back_veins(person, tuple(solids), counts, veins_s, BACK_S))
+    solids += deposits(person, lesions, solids)
+    check_nesting(solids)
+    return Hand(
+        person=person,
+        lesions=lesions,
+        solids=tuple(solids),
+        vessels=tuple(vessels),
+        vein_count=counts,
+        transit_s=transit,
+        joints={name: _centre(stack) for name, (_, stack) in slabs(person).items()},
+    )
+
+
+def _as_solid(vessel: Vessel) -> Solid:
+    return Solid(
+        name=vessel.name,
+        tissue="artery_blood" if vessel.kind == "artery" else "vein_blood",
+        stack=vessel.stack,
+    )
+
+
+def _added(one: Mapping[str, float], other: Mapping[str, float]) -> Mapping[str, float]:
+    return {name: one.get(name, 0.0) + other.get(name, 0.0) for name in {*one, *other}}
+
+
+def _centre(stack: Stack) -> tuple[float, float, float]:
+    low, high = stack.ends_m
+    x, y, z = stack.points(np.array(0.5 * (low + high))).tolist()
+    return x, y, z
+
+
+def _draw_vessels(
+    rng: np.random.Generator, lesions: Lesions
+) -> tuple[dict[int, int], dict[int, float], dict[tuple[int, str], float]]:
+    """Draw numbers of veins, transit times in whole seconds and lumen areas."""
+    mean, sd = lesions.vein_count
+    drawn = {d: int(np.clip(np.rint(rng.normal(mean, sd)), 0, 6)) for d in DIGITS}
+    counts = {d: int(lesions.veins.get(d, drawn[d])) for d in DIGITS}
+    mean, sd = lesions.transit_s
+    transit = {d: float(np.clip(np.rint(rng.normal(mean, sd)), *_TRANSIT_S)) for d in DIGITS}
+    mean, sd = lesions.lumen_mm2
+    top = mean + 2.0 * sd
+    lumen = {key: float(np.clip(rng.normal(mean, sd), MIN_LUMEN_MM2, top)) for key in PROPER}
+    return counts, transit, lumen

@@ -1,0 +1,312 @@
+"""What is wrong with a hand: the lesion script (TOML) and the presets.
+
+A script is a table of lists, one entry a lesion; docs/simulate.md shows each. Whatever it does
+not name is healthy, or drawn from the preset's distributions.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from types import MappingProxyType
+from typing import Any, Final, final
+
+from ultrahand.errors import InputError
+from ultrahand.phantoms.digital_hand.arteries import SIDES, ArteryState
+from ultrahand.phantoms.digital_hand.bones import CARPALS
+from ultrahand.phantoms.digital_hand.person import DIGITS, SEGMENTS, joint_names
+
+PRESETS: Final = ("healthy", "ssc_mild", "ssc_severe")
+FINGER_JOINTS: Final = tuple(j for d in DIGITS for j in joint_names(d))
+JOINTS: Final = ("cmc1", *FINGER_JOINTS, "rcj", "mcj", "druj")
+BONE_ENDS: Final = tuple(
+    f"{segment}{d}_{end}" for d in DIGITS for segment in SEGMENTS[d] for end in ("base", "head")
+)
+SITES: Final = (*BONE_ENDS, *CARPALS)
+ARTERIES: Final = tuple(f"{d}_{side}" for d in DIGITS for side in SIDES)
+_SHAPES: Final = ("nodule", "plate", "cluster")
+_PLACES: Final = ("pulp", "palm")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Erosion:
+    """A hole in a bone's surface, filled with pannus."""
+
+    site: str
+    volume_mm3: float
+    side: str
+    """``radial``, ``ulnar``, ``dorsal`` or ``palmar``."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Oedema:
+    """Water in the marrow of a bone's end."""
+
+    site: str
+    share: float
+    """Of the assessed marrow: 1 cm from the joint, all of a carpal bone."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Deposit:
+    """Calcium under the skin."""
+
+    place: str
+    """``pulp`` of a fingertip, or ``palm``: its ulnar border."""
+    digit: int
+    shape: str
+    size_mm: float
+    """Longest axis."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Lesions:
+    """Everything that differs from a healthy hand."""
+
+    erosions: tuple[Erosion, ...] = ()
+    oedemas: tuple[Oedema, ...] = ()
+    deposits: tuple[Deposit, ...] = ()
+    synovitis_mm: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    effusion_mm: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    sheath_mm: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))
+    skin_mm: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))
+    """Added thickness by digit, 0 for the palm."""
+    arteries: Mapping[tuple[int, str], ArteryState] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    veins: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Dorsal veins of a digit, instead of a drawn number."""
+    cartilage: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """Sodium concentration in mmol/L by joint."""
+    lumen_mm2: tuple[float, float] = (0.53, 0.26)
+    """Mean and standard deviation of the proper digital arteries, for what is drawn."""
+    vein_count: tuple[float, float] = (3.13, 0.99)
+    transit_s: tuple[float, float] = (8.0, 3.0)
+    """From the digit's arteries to its veins: a working assumption, no value is published."""
+
+
+def preset(name: str, hand: str) -> Lesions:
+    """Return a preset for the ``left`` or ``right`` hand."""
+    return parse(preset_text(name), hand, name=f"{name}.toml")
+
+
+def preset_text(name: str) -> str:
+    """Return the script of a preset."""
+    folder = resources.files("ultrahand.phantoms.digital_hand") / "presets"
+    return (folder / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def parse(text: str, hand: str, *, base: Lesions | None = None, name: str = "script") -> Lesions:
+    """Read a script for one hand, on top of another if given.
+
+    Parameters
+    ----------
+    text
+        TOML.
+    hand
+        ``left`` or ``right``: entries with another ``hand`` are left out.
+    base
+        What holds where the script says nothing.
+    name
+        Of the script, for messages.
+
+    Raises
+    ------
+    InputError
+        Not TOML, an unknown key or site, a value out of range: which entry, what was expected.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(
+            name, found=str(error), expected="TOML", remedy="see docs/simulate.md"
+        ) from None
+    lesions = base or Lesions()
+    for key, entries in table.items():
+        reader = _known(_READERS, key, name)
+        if key == "drawn":
+            lesions = reader(lesions, _entry(entries, _DRAWN, f"{name} [drawn]"))
+            continue
+        if not isinstance(entries, list):
+            raise InputError(
+                f"{name} {key}",
+                found=type(entries).__name__,
+                expected=f"a list of tables, [[{key}]]",
+                remedy="see docs/simulate.md",
+            )
+        for number, entry in enumerate(entries, 1):
+            values = _entry(entry, _FIELDS[key], f"{name} [[{key}]] {number}")
+            if values.pop("hand") in ("both", hand):
+                lesions = reader(lesions, values)
+    return lesions
+
+
+_Check = Callable[[Any], bool]
+
+
+def _one_of(*allowed: str | int) -> tuple[_Check, str]:
+    # `true` equals 1 and 3.0 equals 3: neither names a digit.
+    return (lambda v: type(v) in (str, int) and v in allowed), "one of " + ", ".join(
+        map(str, allowed)
+    )
+
+
+def _number(low: float, high: float) -> tuple[_Check, str]:
+    def fits(value: object) -> bool:
+        plain = isinstance(value, int | float) and not isinstance(value, bool)
+        return plain and low <= float(value) <= high  # type: ignore[arg-type]
+
+    return fits, f"a number from {low:g} to {high:g}"
+
+
+def _pair(high: float) -> tuple[_Check, str]:
+    fits, _ = _number(0, high)
+    return (
+        lambda v: isinstance(v, list) and len(v) == 2 and all(map(fits, v)),
+        f"[mean, standard deviation], each from 0 to {high:g}",
+    )
+
+
+_REQUIRED: Final = object()
+_ASIDE: Final = _one_of("radial", "ulnar", "dorsal", "palmar")
+_HAND: Final = (*_one_of("left", "right", "both"), "both")
+# Key: check, its words, default.
+_FIELDS: Final[Mapping[str, Mapping[str, tuple[_Check, str, Any]]]] = {
+    "erosion": {
+        "site": (*_one_of(*SITES), _REQUIRED),
+        "volume_mm3": (*_number(0.5, 120), _REQUIRED),
+        "side": (*_ASIDE, "radial"),
+    },
+    "bone_oedema": {
+        "site": (*_one_of(*SITES), _REQUIRED),
+        "share": (*_number(0.05, 1.0), _REQUIRED),
+    },
+    "synovitis": {
+        "joint": (*_one_of(*FINGER_JOINTS), _REQUIRED),
+        "thickness_mm": (*_number(0.1, 3.0), _REQUIRED),
+    },
+    "effusion": {
+        "joint": (*_one_of(*FINGER_JOINTS), _REQUIRED),
+        "thickness_mm": (*_number(0.2, 2.0), _REQUIRED),
+    },
+    "tenosynovitis": {
+        "digit": (*_one_of(*DIGITS), _REQUIRED),
+        "thickness_mm": (*_number(0.1, 2.0), _REQUIRED),
+    },
+    "calcinosis": {
+        "place": (*_one_of(*_PLACES), _REQUIRED),
+        "digit": (*_one_of(*DIGITS), 5),
+        "shape": (*_one_of(*_SHAPES), "nodule"),
+        "size_mm": (*_number(0.5, 25.0), _REQUIRED),
+    },
+    "skin": {
+        "digit": (*_one_of(0, *DIGITS), _REQUIRED),
+        "added_mm": (*_number(0.0, 2.5), _REQUIRED),
+    },
+    "artery": {
+        "name": (*_one_of(*ARTERIES), _REQUIRED),
+        "state": (*_one_of("absent", "occluded", "stenosed", "delayed"), _REQUIRED),
+        "at": (*_number(0.05, 0.95), 0.3),
+        "percent": (*_number(1, 95), 60.0),
+        "delay_s": (*_number(0, 60), 6.0),
+    },
+    "veins": {
+        "digit": (*_one_of(*DIGITS), _REQUIRED),
+        "count": (*_one_of(*range(7)), _REQUIRED),
+    },
+    "cartilage": {
+        "joint": (*_one_of(*JOINTS), _REQUIRED),
+        "concentration_mmol_per_l": (*_number(0, 400), _REQUIRED),
+    },
+}
+_DRAWN: Final[Mapping[str, tuple[_Check, str, Any]]] = {
+    "lumen_mm2": (*_pair(4.0), [0.53, 0.26]),
+    "vein_count": (*_pair(6.0), [3.13, 0.99]),
+    "transit_s": (*_pair(60.0), [8.0, 3.0]),
+}
+
+
+def _entry(
+    entry: object, fields: Mapping[str, tuple[_Check, str, Any]], where: str
+) -> dict[str, Any]:
+    """Check one table: no unknown key, each value in its range; defaults filled in."""
+    if not isinstance(entry, dict):
+        raise InputError(
+            where, found=repr(entry), expected="a table", remedy="see docs/simulate.md"
+        )
+    allowed = fields if fields is _DRAWN else {**fields, "hand": _HAND}
+    for key in entry:
+        _known(allowed, key, where)
+    values = {}
+    for key, (fits, words, default) in allowed.items():
+        value = entry.get(key, default)
+        if value is _REQUIRED or not fits(value):
+            found = "nothing" if value is _REQUIRED else repr(value)
+            raise InputError(
+                f"{where} {key}", found=found, expected=words, remedy="see docs/simulate.md"
+            )
+        values[key] = value
+    return values
+
+
+def _known(table: Mapping[str, Any], key: str, where: str) -> Any:  # noqa: ANN401 - a reader or a field
+    if key not in table:
+        near = difflib.get_close_matches(key, table, n=1)
+        raise InputError(
+            where,
+            found=f"unknown key {key}",
+            expected="one of " + ", ".join(table),
+            remedy=f"did you mean {near[0]}?" if near else "see docs/simulate.md",
+        )
+    return table[key]
+
+
+def _with(name: str, key: str, value: str) -> Callable[[Lesions, dict[str, Any]], Lesions]:
+    """Return a reader that sets one entry of a mapping of the lesions."""
+
+    def read(lesions: Lesions, values: dict[str, Any]) -> Lesions:
+        changed: dict[str, Any] = {name: {**getattr(lesions, name), values[key]: values[value]}}
+        return replace(lesions, **changed)
+
+    return read
+
+
+def _artery(lesions: Lesions, values: dict[str, Any]) -> Lesions:
+    digit, side = values["name"].split("_")
+    states: Sequence[Mapping[str, Any]] = [
+        {"absent": {"present": False}},
+        {"occluded": {"occluded_at": values["at"]}},
+        {"stenosed": {"stenosis_percent": values["percent"]}},
+        {"delayed": {"delay_s": values["delay_s"]}},
+    ]
+    change = next(s[values["state"]] for s in states if values["state"] in s)
+    before = lesions.arteries.get((int(digit), side), ArteryState())
+    state = replace(before, **change)
+    return replace(lesions, arteries={**lesions.arteries, (int(digit), side): state})
+
+
+def _drawn(lesions: Lesions, values: dict[str, Any]) -> Lesions:
+    changed: dict[str, Any] = {key: tuple(map(float, pair)) for key, pair in values.items()}
+    return replace(lesions, **changed)
+
+
+_READERS: Final[Mapping[str, Callable[[Lesions, dict[str, Any]], Lesions]]] = {
+    "drawn": _drawn,
+    "erosion": lambda l, v: replace(l, erosions=(*l.erosions, Erosion(**v))),  # noqa: E741
+    "bone_oedema": lambda l, v: replace(l, oedemas=(*l.oedemas, Oedema(**v))),  # noqa: E741
+    "calcinosis": lambda l, v: replace(l, deposits=(*l.deposits, Deposit(**v))),  # noqa: E741
+    "synovitis": _with("synovitis_mm", "joint", "thickness_mm"),
+    "effusion": _with("effusion_mm", "joint", "thickness_mm"),
+    "tenosynovitis": _with("sheath_mm", "digit", "thickness_mm"),
+    "skin": _with("skin_mm", "digit", "added_mm"),
+    "artery": _artery,
+    "veins": _with("veins", "digit", "count"),
+    "cartilage": _with("cartilage", "joint", "concentration_mmol_per_l"),
+}

@@ -1,0 +1,53 @@
+"""What to cite for the methods that images were made with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+_CITATIONS: Final = {
+    "": (
+        (
+            "Inati SJ et al. ISMRM Raw data format: a proposed standard for MRI raw datasets. "
+            "Magn Reson Med 2017;77:411. doi:10.1002/mrm.26089"
+        ),
+    ),
+    "gridding": (
+        (
+            "Pipe JG, Menon P. Sampling density compensation in MRI. Magn Reson Med 1999;41:179. "
+            "doi:10.1002/(SICI)1522-2594(199901)41:1<179::AID-MRM25>3.0.CO;2-V"
+        ),
+        (
+            "Barnett AH, Magland J, af Klinteberg L. A parallel nonuniform fast Fourier transform "
+            "library. SIAM J Sci Comput 2019;41:C479. doi:10.1137/18M120885X"
+        ),
+    ),
+    "rss": (
+        (
+            "Roemer PB et al. The NMR phased array. Magn Reson Med 1990;16:192. "
+            "doi:10.1002/mrm.1910160203"
+        ),
+    ),
+    "walsh": (
+        (
+            "Walsh DO, Gmitro AF, Marcellin MW. Adaptive reconstruction of phased array MR "
+            "imagery. Magn Reson Med 2000;43:682. "
+            "doi:10.1002/(SICI)1522-2594(200005)43:5<682::AID-MRM10>3.0.CO;2-G"
+        ),
+    ),
+}
+"""Method, or way to combine coils, to what it is from; the first for every examination."""
+
+
+def citations(sidecars: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
+    """Return what to cite for images, each once.
+
+    Parameters
+    ----------
+    sidecars
+        Fields of the images.
+    """
+    used = {""}
+    for sidecar in sidecars:
+        used |= {str(sidecar.get(name)) for name in ("ReconstructionMethod", "CoilCombination")}
+    return tuple(text for name in _CITATIONS if name in used for text in _CITATIONS[name])

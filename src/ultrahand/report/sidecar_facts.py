@@ -1,0 +1,101 @@
+"""What a page takes from the JSON beside an image: parameters, findings, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ultrahand.records.findings import Finding, Level
+from ultrahand.report.content import Fact
+
+# Units of the fields as BIDS 1.10 defines them; fields of our own name theirs.
+_UNITS = {
+    "MagneticFieldStrength": "T",
+    "ImagingFrequency": "MHz",
+    "RepetitionTime": "s",
+    "EchoTime": "s",
+    "InversionTime": "s",
+    "FlipAngle": "degrees",
+    "AcquisitionDuration": "s",
+    "FrameTimesStart": "s",
+    "FrameDuration": "s",
+    "FrameTimesMean": "s",
+    "VoxelSize_mm": "mm",
+}
+_APART = {"Provenance"}
+_MAX_LISTED = 6
+
+
+def parameter_facts(sidecar: Mapping[str, object]) -> tuple[Fact, ...]:
+    """Return every field of a sidecar under its BIDS name, with its unit, in the file's order.
+
+    Parameters
+    ----------
+    sidecar
+        The fields of the JSON file; `Provenance` is left to `provenance_facts`.
+    """
+    return tuple(
+        Fact(name=name, value=_text(value), unit=_UNITS.get(name, ""))
+        for name, value in sidecar.items()
+        if name not in _APART and value is not None
+    )
+
+
+def provenance_facts(sidecar: Mapping[str, object]) -> tuple[Fact, ...]:
+    """Return how the image was made: input hashes, command, versions, steps, options."""
+    found = sidecar.get("Provenance")
+    if not isinstance(found, Mapping):
+        return ()
+    facts = []
+    for role, file in _items(found.get("Inputs")):
+        for kind, digest in _items(file):
+            facts.append(Fact(name=f"input {role}, {kind}", value=str(digest)))
+    facts.append(Fact(name="command", value=str(found.get("Command", "not recorded"))))
+    versions = "\n".join(f"{name} {number}" for name, number in _items(found.get("Versions")))
+    facts.append(Fact(name="versions", value=versions or "not recorded"))
+    steps = found.get("Steps")
+    if isinstance(steps, Sequence) and not isinstance(steps, str):
+        facts.append(Fact(name="steps", value="\n".join(str(step) for step in steps)))
+    options = "\n".join(f"{name} = {value}" for name, value in _items(found.get("Options")))
+    if options:
+        facts.append(Fact(name="options", value=options))
+    facts.append(Fact(name="threads", value=str(found.get("Threads", "not recorded"))))
+    seed = found.get("Seed")
+    facts.append(Fact(name="seed", value="nothing random took part" if seed is None else str(seed)))
+    return tuple(facts)
+
+
+def sidecar_findings(sidecar: Mapping[str, object]) -> tuple[Finding, ...]:
+    """Return the findings that a sidecar keeps."""
+    found = sidecar.get("Provenance")
+    rows = found.get("Findings") if isinstance(found, Mapping) else None
+    if not isinstance(rows, Sequence) or isinstance(rows, str):
+        return ()
+    return tuple(
+        Finding(
+            level=Level(str(row["level"])),
+            field=str(row["field"]),
+            found=str(row["found"]),
+            expected=str(row["expected"]),
+            remedy=str(row["remedy"]),
+        )
+        for row in rows
+        if isinstance(row, Mapping)
+    )
+
+
+def _items(value: object) -> list[tuple[str, object]]:
+    return [(str(k), v) for k, v in value.items()] if isinstance(value, Mapping) else []
+
+
+def _text(value: object) -> str:
+    """Return a value as it is read: numbers short, long lists by their ends."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        parts = [_text(item) for item in value]
+        if len(parts) > _MAX_LISTED:
+            parts = [*parts[:3], f"... {len(parts) - 5} more ...", *parts[-2:]]
+        return ", ".join(parts)
+    return str(value)

@@ -1,0 +1,428 @@
+"""``ultrahand simulate``: what it writes, when it refuses, and what an end half way leaves."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+import tomllib
+
+import nibabel
+import numpy as np
+import pytest
+from commands import snapshot, ultrahand
+
+from ultrahand.io.read_raw import read_raw
+from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS
+from ultrahand.records.readouts import LAST_IN_MEASUREMENT_FLAG, NOISE_FLAG, has
+
+SCRIPT = """
+[[erosion]]
+site = "mc3_head"
+volume_mm3 = 25
+[[veins]]
+digit = 5
+count = 0
+"""
+TINY = PROTOCOLS["tiny"]
+NAMES = [series.name for series in TINY.series]
+ORDINARY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+
+
+def simulate(folder, *arguments, **options):
+    given = ("simulate", *arguments, "--size", "tiny")
+    return ultrahand(*given, folder=folder, **({"wait_s": 180} | options))
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """One tiny examination with a script, on one thread."""
+    folder = tmp_path_factory.mktemp("simulated")
+    (folder / "lesions.toml").write_text(SCRIPT)
+    ended = simulate(folder, "exam", "--script", "lesions.toml", "--threads", "1")
+    assert ended.code == 0, ended.err
+    return folder, ended
+
+
+@pytest.fixture(scope="session")
+def exam(made):
+    return made[0] / "exam"
+
+
+def digests(folder):
+    """Return the hash of each file by its path."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def rows_of(path):
+    head, *lines = path.read_text().splitlines()
+    names = head.split("\t")
+    return [dict(zip(names, line.split("\t"), strict=True)) for line in lines]
+
+
+def hidden(folder):
+    return [path.name for path in folder.iterdir() if path.name.startswith(".ultrahand-")]
+
+
+# --- what is written ---------------------------------------------------------------------------
+
+
+def test_a_run_says_where_the_examination_is_and_leaves_nothing_else(made):
+    folder, ended = made
+    assert ended.out == "exam/exam.toml\n"
+    assert sorted(p.name for p in folder.iterdir()) == ["exam", "lesions.toml", "tmp"]
+    files = {p.name for p in (folder / "exam").iterdir()}
+    assert files == {
+        *(f"{name}.h5" for name in NAMES),
+        "exam.toml",
+        "landmarks.tsv",
+        "vials.tsv",
+        "truth",
+    }
+
+
+def test_the_exam_file_names_every_series(exam):
+    table = tomllib.loads((exam / "exam.toml").read_text())
+    assert table["exam"]["subject"] == "healthyscript1"
+    assert table["exam"]["hand"] == "right"
+    assert [(s["name"], s["kind"], s["file"]) for s in table["series"]] == [
+        (name, name, f"{name}.h5") for name in NAMES
+    ]
+    assert table["series"][-1]["options"] == {"frame-time": 8.0}
+
+
+def test_the_truth_says_how_it_was_made(exam):
+    found = json.loads((exam / "truth" / "truth.json").read_text())
+    assert (found["size"], found["preset"], found["seed"]) == ("tiny", "healthy", 1)
+    assert found["script"] == SCRIPT
+    assert any("transit" in line for line in found["working_assumptions"])
+
+
+def test_the_script_shows_in_the_truth(exam):
+    lesions = rows_of(exam / "truth" / "lesions.tsv")
+    assert [(row["kind"], row["site"]) for row in lesions] == [("erosion", "mc3_head")]
+    assert float(lesions[0]["volume_mm3"]) == pytest.approx(25.0, rel=1e-3)
+    transit = rows_of(exam / "truth" / "transit.tsv")
+    assert (transit[4]["n_dorsal_veins"], transit[4]["transit_s"]) == ("0", "n/a")
+
+
+def test_volumes_lie_on_the_grids_of_their_series(exam):
+    place = exam / "truth"
+    expected = {"labels_fine", "joints_fine"}
+    for series in TINY.series:
+        expected |= {f"labels_{series.name}", f"joints_{series.name}"}
+        if series.kind != "dynamic":
+            expected |= {f"off_resonance_hz_{series.name}", f"transmit_{series.name}"}
+    expected |= {f"{m}_{s}" for m in ("t1_s", "t2star_s") for s in ("morphology", "t1")}
+    expected |= {f"coils_{s}_part-{p}" for s in ("b1", "sodium_b1") for p in ("real", "imag")}
+    expected.add("concentration_mmol_per_l_sodium")
+    found = {path.name.removesuffix(".nii.gz") for path in place.glob("*.nii.gz")}
+    assert found == expected
+    for series in TINY.series:
+        raw = read_raw(exam / f"{series.name}.h5")
+        image = nibabel.load(place / f"labels_{series.name}.nii.gz")
+        encoding = raw.header.encodings[0]
+        assert image.shape == encoding.recon.matrix
+        row = raw.readouts[-1]
+        n = np.array(encoding.recon.matrix)
+        voxel = np.array(encoding.recon.fov_m) * 1e3 / n
+        axes = np.stack([row["read_dir"], row["phase_dir"], row["slice_dir"]]) * [-1, -1, 1]
+        np.testing.assert_allclose(image.affine[:3, :3].T, axes * voxel[:, None], atol=1e-4)
+        middle = image.affine @ [*(n // 2), 1.0]
+        np.testing.assert_allclose(middle[:3], row["position_mm"] * [-1, -1, 1], atol=1e-3)
+    coils = nibabel.load(place / "coils_b1_part-real.nii.gz")
+    assert coils.shape[3] == TINY.n_coils
+
+
+# --- what the raw files hold -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", range(len(NAMES)), ids=NAMES)
+def test_a_raw_file_holds_its_series(exam, number):
+    series = TINY.series[number]
+    raw = read_raw(exam / f"{series.name}.h5")
+    header, table = raw.header, raw.readouts
+    encoding = header.encodings[0]
+    noise = has(table["flags"], NOISE_FLAG)
+    imaging = table[~noise]
+    sodium = series.name.startswith("sodium")
+    # the noise scan: ahead, of one dwell time, of all channels
+    assert noise[:64].all()
+    assert noise.sum() == 64
+    assert (table["number_of_samples"][:64] == 256).all()
+    np.testing.assert_allclose(table["sample_time_s"], series.sample_time_s, rtol=1e-5)
+    assert (table["active_channels"] == (series.n_coils if sodium else TINY.n_coils)).all()
+    assert header.relative_noise_bandwidth == 0.8
+    # flags, counters, stamps
+    last = has(table["flags"], LAST_IN_MEASUREMENT_FLAG)
+    assert np.flatnonzero(last).tolist() == [len(table) - 1]
+    np.testing.assert_array_equal(table["scan_counter"], 1 + np.arange(len(table)))
+    assert header.vendor == "ultrahand"
+    assert header.field_strength_t == 7.0
+    ratio = header.frequency_hz / (42.577478518e6 * 7.0)
+    assert ratio == pytest.approx(0.26451900 if sodium else 1.0, rel=1e-6)
+    assert header.user_parameters["nucleus"] == ("23Na" if sodium else "1H")
+    # directions: orthonormal, the same everywhere, a little oblique
+    frame = np.stack([imaging[n][0] for n in ("read_dir", "phase_dir", "slice_dir")])
+    np.testing.assert_allclose(frame @ frame.T, np.eye(3), atol=1e-6)
+    assert (imaging["read_dir"] == imaging["read_dir"][0]).all()
+    assert 0.9 < frame[0, 2] < 0.99999  # read runs along the fingers
+    # echoes and repetition
+    assert header.echo_times_s == pytest.approx(series_echoes(series), rel=1e-6)
+    ticks_s = imaging["acquisition_time_stamp"].astype(float) * 1e-3
+    contrasts = len(series_echoes(series))
+    first = ticks_s[imaging["contrast"] == 0]
+    tr = sum(series.tr_s) if isinstance(series.tr_s, tuple) else series.tr_s
+    np.testing.assert_allclose(first - first[0], tr * np.arange(len(first)), atol=1.1e-3)
+    assert imaging["contrast"].max() == contrasts - 1
+    if number < 4:
+        assert encoding.trajectory == "cartesian"
+        assert (table["trajectory_dimensions"] == 0).all()
+        nx = encoding.recon.matrix[0]
+        assert encoding.encoded.matrix[0] == 2 * nx  # oversampled along read
+        assert (imaging["number_of_samples"] == 2 * nx).all()
+        assert (imaging["center_sample"] == nx).all()
+        lines = encoding.recon.matrix[1] * encoding.recon.matrix[2]
+        sets = 2 if series.actual_flip else len(series.flips_deg)
+        assert len(imaging) == lines * sets * contrasts
+        places = np.stack([imaging[n] for n in ("kspace_encode_step_1", "kspace_encode_step_2")])
+        assert len(np.unique(places, axis=1).T) == lines
+    else:
+        assert encoding.trajectory == "radial"
+        assert (imaging["trajectory_dimensions"] == (3 if sodium else 2)).all()
+        assert header.user_parameters["trajectory_unit"] == "1/m"
+        k = raw.source.trajectory(64 + np.arange(3))
+        assert 0.9 < np.abs(k).max() * 2 * series.voxel_m < 1.01
+
+
+def series_echoes(series):
+    return getattr(series, "echo_times_s", None) or (series.echo_time_s,)
+
+
+def test_sets_have_their_flip_angles_and_repetition_times(exam):
+    def header(name):
+        return read_raw(exam / f"{name}.h5").header
+
+    assert header("t1").flip_angles_deg == pytest.approx((3.0, 8.0, 18.0))
+    assert header("t1").repetition_times_s == pytest.approx((10e-3,))
+    assert header("b1").flip_angles_deg == pytest.approx((60.0,))
+    assert header("b1").repetition_times_s == pytest.approx((20e-3, 100e-3))
+    assert header("sodium_b1").flip_angles_deg == pytest.approx((45.0, 90.0))
+    assert header("sodium_b1").repetition_times_s == pytest.approx((100e-3,))
+    for name, sets in (("t1", 3), ("b1", 2), ("sodium_b1", 2), ("morphology", 1)):
+        raw = read_raw(exam / f"{name}.h5")
+        assert raw.readouts["set"].max() == sets - 1
+        assert header(name).encodings[0].limits["set"].maximum == sets - 1
+
+
+KNOWN = {
+    "nucleus",
+    "method",
+    "noise scaling",
+    "acquisition_time_stamp",
+    "trajectory unit",
+    "resolution",
+}
+"""Findings that every sound file of ours has; each of level info."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_raw_file_passes_the_check_without_warning(exam, name, tmp_path):
+    ended = ultrahand("check", "--json", exam / f"{name}.h5", folder=tmp_path)
+    assert ended.code == 0, ended.err
+    assert ended.json["accepted"]
+    findings = ended.json["findings"]
+    assert {f["level"] for f in findings} == {"info"}
+    assert {f["field"] for f in findings} <= KNOWN
+    assert ended.json["readouts"]["noise"] == 64
+
+
+# --- the same again ----------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_bytes_and_force_replaces_our_own(exam, tmp_path):
+    """On two threads, over an examination made before: all of that goes."""
+    (tmp_path / "lesions.toml").write_text(SCRIPT)
+    old = tmp_path / "exam"
+    (old / "truth").mkdir(parents=True)
+    (old / "truth" / "truth.json").write_text("{}")
+    (old / "stale.h5").write_bytes(b"old")
+    given = ("exam", "--script", "lesions.toml", "--threads", "2", "--force", "-q")
+    ended = simulate(tmp_path, *given, umask=0o077)
+    assert ended.code == 0, ended.err
+    assert ended.err == ""
+    assert digests(old) == digests(exam)
+    assert not hidden(tmp_path)
+    modes = {stat.S_IMODE(p.stat().st_mode) for p in (old, *old.rglob("*"))}
+    assert modes == {0o600, 0o700}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("side", ["left", "both"])
+def test_other_hands_and_seeds_differ_in_every_file(exam, side, tmp_path):
+    ended = simulate(tmp_path, "exam", "--hand", side, "--seed", "2", "--preset", "ssc_severe")
+    assert ended.code == 0, ended.err
+    one, other = digests(exam), digests(tmp_path / "exam")
+    same = {name for name in one if one[name] == other.get(name)}
+    assert same <= {"truth/labels.tsv", "truth/joint_labels.tsv"}
+    table = tomllib.loads((tmp_path / "exam" / "exam.toml").read_text())
+    assert table["exam"]["hand"] == side
+    assert table["exam"]["subject"] == "sscsevere2"
+    names = {row["name"] for row in rows_of(tmp_path / "exam" / "landmarks.tsv")}
+    assert ("l_tip1" in names, "tip1" in names) == (side == "both", side == "left")
+    lesions = rows_of(tmp_path / "exam" / "truth" / "lesions.tsv")
+    assert {row["side"] for row in lesions} == ({"left", "right"} if side == "both" else {"left"})
+
+
+@pytest.mark.long
+def test_another_seed_alone_differs(exam, tmp_path):
+    (tmp_path / "lesions.toml").write_text(SCRIPT)
+    ended = simulate(tmp_path, "exam", "--script", "lesions.toml", "--seed", "2", "-q")
+    assert ended.code == 0, ended.err
+    one, other = digests(exam), digests(tmp_path / "exam")
+    assert set(one) == set(other)
+    assert {n for n in one if one[n] == other[n]} == {
+        "truth/labels.tsv",
+        "truth/joint_labels.tsv",
+    }
+
+
+# --- refusals ----------------------------------------------------------------------------------
+
+
+def refused(folder, code, *arguments, **options):
+    """Run, and return the single line; nothing was made."""
+    before = sorted(p.name for p in folder.iterdir() if p.name != "tmp")
+    ended = simulate(folder, *arguments, **options)
+    assert ended.code == code, ended.err
+    assert ended.out == ""
+    assert sorted(p.name for p in folder.iterdir() if p.name != "tmp") == before
+    return ended.the_line("")
+
+
+def test_a_folder_with_files_is_kept_without_force(tmp_path):
+    (tmp_path / "exam").mkdir()
+    (tmp_path / "exam" / "notes.txt").write_text("mine")
+    before = snapshot(tmp_path / "exam")
+    assert "use --force" in refused(tmp_path, 2, "exam")
+    assert snapshot(tmp_path / "exam") == before
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_force_replaces_nothing_of_others(kind, tmp_path):
+    if kind == "folder":
+        (tmp_path / "exam").mkdir()
+        (tmp_path / "exam" / "notes.txt").write_text("mine")
+    else:
+        (tmp_path / "exam").write_text("mine")
+    before = snapshot(tmp_path)
+    assert "holds files of others" in refused(tmp_path, 2, "exam", "--force")
+    after = snapshot(tmp_path)
+    assert {n: v for n, v in after.items() if n != "tmp"} == before
+
+
+def test_a_link_is_not_replaced(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "exam").symlink_to("elsewhere")
+    assert "exam is a link" in refused(tmp_path, 2, "exam")
+
+
+def test_a_parent_that_is_missing_is_wrong_use(tmp_path):
+    assert "does not exist; make it first" in refused(tmp_path, 2, "none/exam")
+
+
+def test_a_parent_without_write_permission_is_wrong_use(tmp_path):
+    program = ()
+    if not os.geteuid():
+        if shutil.which("setpriv") is None:
+            pytest.skip("root without setpriv (util-linux) cannot drop its rights over files")
+        program = ORDINARY
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed").chmod(0o555)
+    line = refused(tmp_path, 2, "closed/exam", program=program)
+    assert "the folder of exam cannot be written" in line
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (b"[[erosions]]\n", "found unknown key erosions"),
+        (b"no TOML", "expected TOML"),
+        (b"\xff\xfe", "bytes that are no text"),
+        (
+            b'[[erosion]]\nsite = "dp5_head"\nvolume_mm3 = 120\n',
+            "expected a hole that leaves marrow",
+        ),
+        (None, "No such file"),
+    ],
+    ids=["unknown key", "no TOML", "no text", "too large", "no file"],
+)
+def test_a_bad_script_is_refused(script, words, tmp_path):
+    if script is not None:
+        (tmp_path / "lesions.toml").write_bytes(script)
+    line = refused(tmp_path, 3, "exam", "--script", "lesions.toml")
+    assert words in line
+    assert line.startswith("ultrahand: lesions.toml: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("exam", "--preset", "ill"), ("exam", "--hand", "upper"), ("exam", "--seed", "-1")],
+)
+def test_choices_that_are_none_are_wrong_use(arguments, tmp_path):
+    assert "--help" in refused(tmp_path, 2, *arguments)
+
+
+# --- ends half way -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pages", [pytest.param(60, marks=pytest.mark.long), 600])
+def test_a_full_disk_ends_in_code_5_and_leaves_nothing(pages, tmp_path):
+    """Before the first raw file, and before a later one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={4096 * pages}", "tmpfs", str(disk)]
+    done = shutil.which("mount") and subprocess.run(mount, capture_output=True, check=False)
+    if not done or done.returncode:
+        pytest.skip("no right to mount a small file system")
+    try:
+        ended = simulate(tmp_path, "disk/exam", "-q")
+        assert ended.code == 5, ended.err
+        assert "the disk is full" in ended.the_line("")
+        assert not list(disk.iterdir())
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
+def test_a_stop_during_writing_leaves_nothing(number, tmp_path):
+    """Sent when the first raw file is there and the next is being made."""
+    command = [sys.executable, "-m", "ultrahand", "simulate", "exam", "--size", "tiny", "-q"]
+    before = {n: signal.signal(n, signal.SIG_DFL) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        process = subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+    finally:
+        for n, handler in before.items():
+            signal.signal(n, handler)
+    end = time.monotonic() + 60
+    while not list(tmp_path.glob(".ultrahand-*/morphology.h5")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert said == b"ultrahand: interrupted; nothing was written\n"
+    assert not list(tmp_path.iterdir())

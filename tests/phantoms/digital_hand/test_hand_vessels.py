@@ -1,0 +1,337 @@
+"""The vascular truth: arrivals, transit times, lumina, the graph, and what goes wrong with it."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from phantoms.digital_hand import hands, integrals
+from ultrahand.phantoms.digital_hand.anatomy import _draw_vessels
+from ultrahand.phantoms.digital_hand.arteries import PROPER
+from ultrahand.phantoms.digital_hand.courses import MAX_CLASSES, arrival_classes, make_courses
+from ultrahand.phantoms.digital_hand.dynamic_series import arrivals_of
+from ultrahand.phantoms.digital_hand.fields import make_fields
+from ultrahand.phantoms.digital_hand.lesions import preset
+from ultrahand.phantoms.digital_hand.magnetisation import Sample
+from ultrahand.phantoms.digital_hand.solids import cut
+from ultrahand.phantoms.digital_hand.truth import transit_rows, vessel_rows
+
+LEVELS = {1: "PD", 2: "PMD", 3: "PMD", 4: "PMD", 5: "PMD"}
+EVEN = """
+[drawn]
+lumen_mm2 = [0.5, 0.0]
+vein_count = [2.0, 0.0]
+transit_s = [8.0, 0.0]
+"""
+ILL = (
+    EVEN
+    + """
+[[artery]]
+name = "1_radial"
+state = "absent"
+[[artery]]
+name = "2_radial"
+state = "occluded"
+at = 0.4
+[[artery]]
+name = "3_radial"
+state = "stenosed"
+percent = 40
+[[artery]]
+name = "4_radial"
+state = "delayed"
+delay_s = 5.0
+[[veins]]
+digit = 5
+count = 0
+"""
+)
+
+
+@cache
+def table(script):
+    """Return the vessels of a hand as the truth tells them, by name."""
+    subject = hands.subject(script=script)
+    return {row["name"]: row for row in vessel_rows(subject, arrivals_of(subject))}
+
+
+@cache
+def vessels(script):
+    return {v.name: v for v in hands.subject(script=script).hands["right"].vessels}
+
+
+# --- when --------------------------------------------------------------------------------------
+
+
+def test_every_proper_artery_fills_when_its_level_does():
+    """At the wrist after 20 s, then 2, 3 and 4 s later: the assumptions of the page."""
+    rows = table(EVEN)
+    assert len([n for n in rows if n.startswith("proper")]) == 28
+    for digit, side in PROPER:
+        for level in LEVELS[digit]:
+            row = rows[f"proper_{digit}_{side}_{level}"]
+            assert row["arrival_s"] == 20.0 + {"P": 2.0, "M": 3.0, "D": 4.0}[level]
+            assert (row["digit"], row["digit_side"], row["level"]) == (digit, side, level)
+    for name, later in (("radial_artery", 0), ("ulnar_artery", 0), ("superficial_arch", 1)):
+        assert rows[name]["arrival_s"] == 20.0 + later
+
+
+def test_veins_follow_the_arteries_by_the_transit_time():
+    rows, transit = table(EVEN), transit_rows(hands.subject(script=EVEN))
+    for row in transit:
+        digit = row["digit"]
+        first = rows[f"proper_{digit}_ulnar_P"]["arrival_s"]
+        veins = [r for n, r in rows.items() if n.startswith(f"vein_{digit}_dorsal")]
+        assert len(veins) == row["n_dorsal_veins"] == 2
+        for vein in [*veins, rows[f"vein_{digit}_palmar"]]:
+            assert vein["arrival_s"] - first == row["transit_s"] == 8.0
+        assert "assumption" in row["basis"]
+
+
+def test_drawn_transit_times_are_those_of_the_vessels():
+    """Before arrivals are merged into classes, for every digit of a hand as drawn."""
+    hand = hands.subject(preset="ssc_mild").hands["right"]
+    arrivals = {v.name: v.arrival_s for v in hand.vessels}
+    delayed = {(2, "radial"): 4.0}
+    found = 0
+    for digit, side in PROPER:
+        first = arrivals[f"proper_{digit}_{side}_P"] - delayed.get((digit, side), 0.0)
+        veins = [
+            v for v in hand.vessels if v.digit == digit and v.kind == "vein" and v.level == "P"
+        ]
+        assert {v.arrival_s - first for v in veins} <= {hand.transit_s[digit]}
+        found += len(veins)
+    assert found >= 5
+    assert len(set(hand.transit_s.values())) > 1
+
+
+def test_few_arrivals_stay_and_many_are_merged_nearest_first():
+    few = {f"v{n}": float(n // 2) for n in range(2 * MAX_CLASSES)}
+    assert arrival_classes(few) == few
+    many = few | {"late": 11.25, "later": 30.0}
+    merged = arrival_classes(many)
+    assert len(set(merged.values())) == MAX_CLASSES
+    # 11.25 joins the two at 11; then 14 values are 13: the first of the nearest pairs, 0 and 1.
+    assert merged["late"] == merged["v22"] == pytest.approx((2 * 11.0 + 11.25) / 3)
+    assert merged["v0"] == merged["v2"] == 0.5
+    assert merged["later"] == 30.0
+    order = sorted(many, key=lambda n: many[n])
+    assert (np.diff([merged[n] for n in order]) >= 0).all()
+
+
+@pytest.mark.parametrize(("case_preset", "script"), [("healthy", ILL), ("ssc_mild", None)])
+def test_a_course_is_at_half_of_its_peak_when_its_vessel_fills(case_preset, script):
+    subject = hands.subject(preset=case_preset, script=script)
+    fields = make_fields(subject, np.random.default_rng(0))
+    sample = Sample(subject=subject, cut=cut(subject.solids[:1], 10.0), fields=fields, nucleus="1H")
+    t = np.arange(0.0, 130.0, 0.05)
+    arrivals = arrivals_of(subject)
+    courses = make_courses(sample, arrivals, t, flip_rad=0.3, tr_s=5.5e-3, te_s=2e-3)
+    seen = 0
+    for item, name in zip(subject.solids, courses.course, strict=True):
+        if item.name in arrivals:
+            curve = courses.concentration[name]
+            peak = int(curve.argmax())
+            half = np.interp(0.5 * curve.max(), curve[: peak + 1], t[: peak + 1])
+            assert half == pytest.approx(arrivals[item.name], abs=0.05)
+            assert name.split()[0] == item.tissue.removesuffix("_blood")
+            seen += 1
+    assert seen == len(arrivals) > 40
+
+
+def test_signal_courses_are_those_of_the_concentration():
+    """The low-rank form against the signal equation, for every solid that enhances."""
+    subject = hands.subject(preset="ssc_mild")
+    fields = make_fields(subject, np.random.default_rng(0))
+    sample = Sample(subject=subject, cut=cut(subject.solids[:1], 10.0), fields=fields, nucleus="1H")
+    t = np.arange(-5.0, 100.0, 0.5)
+    courses = make_courses(sample, arrivals_of(subject), t, flip_rad=0.3, tr_s=5.5e-3, te_s=2e-3)
+    found = courses.weights @ courses.functions
+    largest = np.abs(found).max()
+    numbers = [n for n, name in enumerate(courses.course) if name]
+    from ultrahand.physics.contrast_agents import R2STAR_PER_S_PER_MMOL_PER_L, r1_relaxivity
+    from ultrahand.physics.tissues import tissue
+
+    r1, r2 = r1_relaxivity("gadobutrol").value, R2STAR_PER_S_PER_MMOL_PER_L.value
+    for number in numbers:
+        stack = subject.solids[number].stack
+        middle = stack.points(np.array([0.5 * sum(stack.ends_m)]))
+        flip = 0.3 * fields.transmit_at("1H", np.array([number]), middle)[0]
+        agent = courses.concentration[courses.course[number]]
+        rate = 1.0 / tissue(subject.solids[number].tissue).proton.t1_s
+        e0, e = np.exp(-5.5e-3 * rate), np.exp(-5.5e-3 * (rate + r1 * agent))
+        now = (1 - e) / (1 - np.cos(flip) * e) * np.exp(-2e-3 * r2 * agent)
+        before = (1 - e0) / (1 - np.cos(flip) * e0)
+        np.testing.assert_allclose(found[number], now / before - 1.0, rtol=0, atol=1e-3 * largest)
+    rest = np.setdiff1d(np.arange(len(subject.solids)), numbers)
+    assert not courses.weights[rest].any()
+
+
+# --- how wide, where ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("script", [EVEN, ILL])
+def test_the_lumen_of_the_table_is_the_cross_section(script):
+    for name, row in table(script).items():
+        stack = vessels(script)[name].stack
+        middle = 0.5 * (stack.knots_m[0] + stack.knots_m[-1])
+        _, _, a, b = integrals.profile(stack, np.array([middle]))[0]
+        assert row["lumen_area_mm2"] == pytest.approx(np.pi * a * b * 1e6, rel=1e-9)
+        assert row["length_mm"] == pytest.approx(1e3 * np.ptp(stack.knots_m))
+
+
+def test_a_proper_artery_has_its_drawn_lumen_half_way_up_the_first_phalanx():
+    rays = hands.subject(script=EVEN).hands["right"].person.rays
+    for digit, side in PROPER:
+        middle = 0.5e-3 * sum(rays[digit].z_mm["pp"])
+        stack = vessels(EVEN)[f"proper_{digit}_{side}_P"].stack
+        _, _, a, b = integrals.profile(stack, np.array([middle]))[0]
+        assert np.pi * a * b * 1e6 == pytest.approx(0.5, rel=1e-6)
+
+
+def test_every_vessel_is_fed_by_one_of_the_table():
+    for script in (EVEN, ILL):
+        rows = table(script)
+        for name, row in rows.items():
+            seen = [name]
+            while rows[seen[-1]]["upstream"] is not None:
+                seen.append(rows[seen[-1]]["upstream"])
+                assert len(seen) == len(set(seen))
+            if row["kind"] == "artery":
+                assert seen[-1] in ("radial_artery", "ulnar_artery")
+                times = [rows[n]["arrival_s"] for n in seen]
+                assert times == sorted(times, reverse=True) or name.startswith("proper_4_radial")
+
+
+def test_pieces_of_one_artery_follow_each_other():
+    rows = table(EVEN)
+    for digit, side in PROPER:
+        for first, second in zip(LEVELS[digit], LEVELS[digit][1:], strict=False):
+            near, far = (rows[f"proper_{digit}_{side}_{level}"] for level in (first, second))
+            assert far["upstream"] == near["name"]
+            for axis in "xyz":
+                assert near[f"end_{axis}_mm"] == pytest.approx(far[f"start_{axis}_mm"], abs=1e-3)
+
+
+# --- what goes wrong ---------------------------------------------------------------------------
+
+
+def test_an_absent_artery_is_not_there():
+    assert not [n for n in table(ILL) if n.startswith("proper_1_radial")]
+    assert [n for n in table(ILL) if n.startswith("proper_1_ulnar")]
+
+
+def test_an_occluded_artery_ends_where_it_is_told_to():
+    pieces = [v.stack for n, v in vessels(EVEN).items() if n.startswith("proper_2_radial")]
+    low, high = pieces[0].knots_m[0], pieces[-1].knots_m[-1]
+    left = [v.stack for n, v in vessels(ILL).items() if n.startswith("proper_2_radial")]
+    assert left[0].knots_m[0] == pytest.approx(low, abs=1e-9)
+    assert left[-1].knots_m[-1] == pytest.approx(low + 0.4 * (high - low), abs=1e-9)
+    assert len(left) < len(pieces)
+
+
+def test_a_stenosis_narrows_the_diameter_by_its_percentage():
+    ray = hands.subject(script=ILL).hands["right"].person.rays[3]
+    middle = 0.5e-3 * sum(ray.z_mm["pp"])
+    narrow, wide = (vessels(s)["proper_3_radial_P"].stack for s in (ILL, EVEN))
+    at = middle + np.array([0.0, -3.0e-3, 3.0e-3])
+    here, there = (integrals.profile(stack, at)[:, 2] for stack in (narrow, wide))
+    np.testing.assert_allclose(here / there, [0.6, 1.0, 1.0], rtol=1e-2)
+    assert here[0] / there[0] == pytest.approx(0.6, rel=1e-9)
+
+
+def test_a_delayed_artery_fills_later_at_every_level():
+    for level in "PMD":
+        name = f"proper_4_radial_{level}"
+        assert table(ILL)[name]["arrival_s"] == table(EVEN)[name]["arrival_s"] + 5.0
+        other = f"proper_4_ulnar_{level}"
+        assert table(ILL)[other]["arrival_s"] == table(EVEN)[other]["arrival_s"]
+
+
+def test_a_digit_without_veins_has_none_and_no_transit_time():
+    assert not [n for n in table(ILL) if n.startswith("vein_5")]
+    row = transit_rows(hands.subject(script=ILL))[4]
+    assert (row["digit"], row["n_dorsal_veins"], row["transit_s"]) == (5, 0, None)
+    assert [n for n in table(EVEN) if n.startswith("vein_5_dorsal")]
+
+
+# --- how often ---------------------------------------------------------------------------------
+
+
+@cache
+def drawn(name):
+    """Return transit times, lumina and numbers of veins of 200 hands."""
+    lesions = preset(name, "right")
+    counts, transit, lumen = zip(
+        *(_draw_vessels(np.random.default_rng(n), lesions) for n in range(200)), strict=True
+    )
+    free = [d for d in range(1, 6) if d not in lesions.veins]
+    return (
+        np.array([list(t.values()) for t in transit]).ravel(),
+        np.array([list(t.values()) for t in lumen]).ravel(),
+        np.array([[c[d] for d in free] for c in counts]).ravel(),
+    )
+
+
+def clipped_normal(mean, sd, low, high):
+    """Return mean and sd of a normal variable whose values beyond the bounds lie on them."""
+    x = np.linspace(low, high, 20001)
+    weight = norm.pdf(x, mean, sd) * (x[1] - x[0])
+    weight[[0, -1]] *= 0.5
+    weight[0] += norm.cdf(low, mean, sd)
+    weight[-1] += norm.sf(high, mean, sd)
+    expected = weight @ x
+    return expected, np.sqrt(weight @ (x - expected) ** 2)
+
+
+def rounded_normal(mean, sd, low, high):
+    """Return mean and sd of a normal variable rounded to whole numbers, then clipped."""
+    x = np.arange(low, high + 1)
+    upper = norm.cdf(x + 0.5, mean, sd)
+    upper[-1] = 1.0
+    weight = np.diff(upper, prepend=0.0)
+    expected = weight @ x
+    return expected, np.sqrt(weight @ (x - expected) ** 2)
+
+
+def assert_drawn_from(values, mean, sd):
+    """Four standard errors either way, of the mean and (kurtosis 3) of the deviation."""
+    n = len(values)
+    assert abs(values.mean() - mean) < 4 * sd / np.sqrt(n)
+    assert abs(values.std() - sd) < 4 * sd / np.sqrt(2 * n)
+
+
+def test_transit_times_are_drawn_as_assumed():
+    values = drawn("healthy")[0]
+    mean, sd = rounded_normal(8.0, 3.0, 2, 60)
+    assert (values == np.rint(values)).all()
+    assert_drawn_from(values, mean, sd)
+    assert abs(mean - 8.0) < 0.05  # what rounding and the least of 2 s change of the assumption
+    assert abs(sd - 3.0) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "sd"), [("healthy", 0.53, 0.26), ("ssc_severe", 0.13, 0.06)]
+)
+def test_lumina_are_drawn_as_published(name, mean, sd):
+    """Cutting at 0.05 mm2 and at two standard deviations changes little."""
+    values = drawn(name)[1]
+    cut_mean, cut_sd = clipped_normal(mean, sd, 0.05, mean + 2 * sd)
+    assert_drawn_from(values, cut_mean, cut_sd)
+    assert values.min() >= 0.05
+    assert abs(cut_mean - mean) < 0.05 * sd
+    assert 0.88 * sd < cut_sd < sd
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "sd", "shift"),
+    [("healthy", 3.13, 0.99, 0.02), ("ssc_severe", 0.63, 1.06, 0.25)],
+)
+def test_veins_are_drawn_as_published(name, mean, sd, shift):
+    """Whole numbers from 0 on: where the mean is below one standard deviation, that raises it."""
+    values = drawn(name)[2]
+    whole_mean, whole_sd = rounded_normal(mean, sd, 0, 6)
+    assert_drawn_from(values, whole_mean, whole_sd)
+    assert abs(whole_mean - mean) < shift
+    assert abs(whole_sd - sd) < 0.25

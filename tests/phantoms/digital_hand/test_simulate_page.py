@@ -1,0 +1,112 @@
+"""docs/simulate.md says what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from phantoms.digital_hand import hands
+from ultrahand.phantoms.digital_hand.lesions import (
+    _DRAWN,
+    _FIELDS,
+    ARTERIES,
+    FINGER_JOINTS,
+    JOINTS,
+    SITES,
+    parse,
+)
+from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS, SIZES
+from ultrahand.phantoms.digital_hand.protocol_page import protocol_table
+from ultrahand.phantoms.digital_hand.subject import make_subject
+
+PAGE = Path(__file__).parents[3] / "docs" / "simulate.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+
+
+def test_the_page_holds_the_protocols():
+    assert protocol_table() in TEXT
+
+
+def test_the_table_has_a_row_for_every_series():
+    rows = [line.strip("| ").split(" | ") for line in protocol_table().splitlines()]
+    expected = [(size, s.name) for size in SIZES for s in PROTOCOLS[size].series]
+    assert [(row[0], row[1]) for row in rows[2:]] == expected
+    assert len({len(row) for row in rows[:1] + rows[2:]}) == 1
+    sodium = rows[2 + expected.index(("full", "sodium"))]
+    readouts, samples = (int(n) for n in sodium[8].split(" x "))
+    series = PROTOCOLS["full"].series[4]
+    assert readouts == series.n_spokes * 2
+    assert samples == round(series.readout_s / series.sample_time_s)
+    assert float(sodium[9]) == pytest.approx(readouts * samples * 8 * 8e-6, rel=5e-3)
+
+
+def test_every_key_of_the_script_is_on_the_page():
+    table = {
+        line.split("|")[1].strip(" `[]"): line
+        for line in TEXT.splitlines()
+        if line.startswith("| `")
+    }
+    for kind, keys in _FIELDS.items():
+        for key, (_, words, default) in keys.items():
+            assert f"`{key}`" in table[kind], (kind, key)
+            if words.startswith("a number"):
+                low, high = re.findall(r"[0-9.]+", words)
+                assert f"{low} to {high}" in table[kind], (kind, key)
+            if isinstance(default, (str, int, float)):
+                assert (
+                    f"`{key}`: {default:g}" in table[kind]
+                    if not isinstance(default, str)
+                    else f"`{key}`: {default}" in table[kind]
+                )
+    for key in _DRAWN:
+        assert f"`{key}`" in table["drawn"]
+
+
+def test_the_example_has_every_kind_and_every_key_and_fits():
+    example = re.search(r"```toml\n(.*?)```", TEXT, re.DOTALL)[1]
+    lesions = parse(example, "left")
+    for kind, keys in _FIELDS.items():
+        assert f"[[{kind}]]" in example
+        for key in keys:
+            assert f"\n{key} = " in example, key
+    assert {s.present for s in lesions.arteries.values()} == {True, False}
+    subject = make_subject(1, "healthy", "right", example)
+    assert len(subject.solids) > 200
+
+
+def expanded(text):
+    """Return names where the page writes `mc1` to `mc5`."""
+    found = set(re.findall(r"`(\w+)`", text))
+    for word, low, high in re.findall(r"`([a-z]+)(\d)` to `[a-z]+(\d)`", text):
+        found |= {f"{word}{n}" for n in range(int(low), int(high) + 1)}
+    return found
+
+
+def test_the_page_names_every_site_and_joint():
+    bones, joints = re.search(
+        r"Sites of bones: (.*?) Finger joints: (.*?)\n\n", TEXT, re.DOTALL
+    ).groups()
+    named = expanded(bones)
+    whole = {f"{n}_{end}" for n in named for end in ("base", "head")} | named
+    assert set(SITES) <= whole
+    assert set(FINGER_JOINTS) <= expanded(joints)
+    assert set(JOINTS) == expanded(joints)
+    assert len(ARTERIES) == 10
+
+
+def test_the_page_names_the_columns_of_the_tables():
+    from ultrahand.phantoms.digital_hand import truth
+    from ultrahand.phantoms.digital_hand.dynamic_series import arrivals_of
+
+    subject = hands.subject(1, "ssc_severe", "right")
+    for rows in (
+        truth.joint_rows(subject),
+        truth.vessel_rows(subject, arrivals_of(subject)),
+        truth.transit_rows(subject),
+        truth.lesion_rows(subject),
+        truth.solid_rows(subject),
+        truth.landmark_rows(subject),
+    ):
+        for name in rows[0]:
+            if not re.fullmatch(r"((start|end)_)?[xyz]_mm", name):
+                assert f"`{name}`" in TEXT, name

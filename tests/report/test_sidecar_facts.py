@@ -1,0 +1,68 @@
+"""What a page takes from a sidecar is what the sidecar says, with units."""
+
+from ultrahand.records.findings import Level, warning
+from ultrahand.records.provenance import Provenance
+from ultrahand.report.sidecar_facts import parameter_facts, provenance_facts, sidecar_findings
+
+
+def sidecar(**fields):
+    provenance = Provenance(
+        inputs={"raw": "ab12", "noise": "cd34"},
+        options={"method": "fft", "group": None},
+        steps=("whitened", "inverse FFT"),
+        findings=(warning("flip angle", found="0", expected="> 0", remedy="ask"),),
+        versions={"ultrahand": "0.1.0", "numpy": "2.0"},
+        threads=2,
+        seed=None,
+        command="ultrahand recon a.h5 -o a.nii.gz",
+    )
+    return {**fields, "Provenance": provenance.as_dict()}
+
+
+def test_parameters_have_their_units_and_order():
+    fields = {
+        "MagneticFieldStrength": 7.0,
+        "RepetitionTime": 0.02,
+        "EchoTime": [0.0005, None],
+        "FlipAngle": 15.0,
+        "VoxelSize_mm": [1.25, 1.25, 2.5],
+        "FrameTimesStart": [float(i) for i in range(9)],
+        "Units": "SNR",
+        "NumberOfVolumes": 9,
+    }
+    found = [(f.name, f.value, f.unit) for f in parameter_facts(sidecar(**fields))]
+    assert found == [
+        ("MagneticFieldStrength", "7", "T"),
+        ("RepetitionTime", "0.02", "s"),
+        ("EchoTime", "0.0005, unknown", "s"),
+        ("FlipAngle", "15", "degrees"),
+        ("VoxelSize_mm", "1.25, 1.25, 2.5", "mm"),
+        ("FrameTimesStart", "0, 1, 2, ... 4 more ..., 7, 8", "s"),
+        ("Units", "SNR", ""),
+        ("NumberOfVolumes", "9", ""),
+    ]
+
+
+def test_provenance_is_enough_to_make_it_again():
+    found = {f.name: f.value for f in provenance_facts(sidecar())}
+    assert found == {
+        "input raw, sha256": "ab12",
+        "input noise, sha256": "cd34",
+        "command": "ultrahand recon a.h5 -o a.nii.gz",
+        "versions": "ultrahand 0.1.0\nnumpy 2.0",
+        "steps": "whitened\ninverse FFT",
+        "options": "method = fft\ngroup = None",
+        "threads": "2",
+        "seed": "nothing random took part",
+    }
+
+
+def test_findings_come_back_whole():
+    (found,) = sidecar_findings(sidecar())
+    assert found == warning("flip angle", found="0", expected="> 0", remedy="ask")
+    assert found.level is Level.WARNING
+
+
+def test_a_sidecar_without_provenance_has_none():
+    assert provenance_facts({"Units": "SNR"}) == ()
+    assert sidecar_findings({"Provenance": "lost"}) == ()
