@@ -222,7 +222,6 @@ def test_fat_turns_with_its_shift_and_decays_with_its_t2star():
 
 
 def test_a_spoiled_excitation_weighs_by_t1_and_transmit_field():
-    from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS
 
     muscle = Solid(name="m", tissue="muscle", stack=ellipsoid_mm((0, 0, 0), (5.0, 5.0, 5.0)))
     subject, fields = alone([muscle], transmit=0.8)
