@@ -34,10 +34,12 @@ check-long: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks
 
-# Debian's packages that the comparisons with other programs use; without them those tests skip.
+# Debian's packages that tests use: other programs to compare with, a browser for the report.
+# Without them those tests skip.
 peers:
-	command -v bart >/dev/null && command -v ismrmrd_recon_cartesian_2d >/dev/null || \
-	    { apt-get update -qq && apt-get install -y -qq bart ismrmrd-tools; }
+	command -v bart >/dev/null && command -v ismrmrd_recon_cartesian_2d >/dev/null \
+	    && command -v chromium >/dev/null || \
+	    { apt-get update -qq && apt-get install -y -qq bart ismrmrd-tools chromium; }
 
 # The lower bounds of pyproject.toml, installed together.
 test-lowest:
