@@ -84,12 +84,11 @@ class Subject:
     @cached_property
     def visible_m3(self) -> Float64:
         """Volume of each solid less that of what is painted over it, shape ``(solids,)``."""
-        pieces, n = cut(self.solids, 0.0), len(self.solids)
+        pieces, visible = cut(self.solids, 0.0), np.zeros(len(self.solids))
         volume, covers = pieces.plates.volume_m3, pieces.parent != AIR
-        own = np.zeros(n)
-        np.add.at(own, pieces.solid, volume)
-        np.subtract.at(own, pieces.parent[covers], volume[covers])
-        return own
+        np.add.at(visible, pieces.solid, volume)
+        np.subtract.at(visible, pieces.parent[covers], volume[covers])
+        return visible
 
     def common(self, side: str, point_m: Float64) -> Float64:
         """Bring points ``(..., 3)`` of one hand's own frame to the common frame."""
