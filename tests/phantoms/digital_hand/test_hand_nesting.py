@@ -57,15 +57,22 @@ def test_the_hands_of_many_people_fit_together(seed, preset):
         assert_fits(make_subject(seed, preset, sides))
 
 
-def solid(name, stack):
-    return Solid(name=name, tissue="muscle", stack=stack)
+def solid(name, stack, tissue="muscle"):
+    return Solid(name=name, tissue=tissue, stack=stack)
 
 
 def test_a_solid_that_crosses_another_is_refused_with_both_names():
-    outer = solid("bone", ellipsoid_mm((0, 0, 0), (10, 10, 10)))
+    outer = solid("finger", ellipsoid_mm((0, 0, 0), (10, 10, 10)), "skin")
     inner = solid("vessel", tube_mm([(-5, 6, 0, 1, 1), (5, 9.5, 0, 1, 1)]))
-    with pytest.raises(RecordError, match=r"vessel lies in bone but reaches into air at \["):
+    with pytest.raises(RecordError, match=r"vessel lies in finger but reaches into air at \["):
         check_nesting([outer, inner])
+
+
+def test_a_vessel_outside_of_the_hand_is_refused():
+    outer = solid("finger", ellipsoid_mm((0, 0, 0), (10, 10, 10)), "skin")
+    lost = solid("vessel", tube_mm([(-5, 16, 0, 1, 1), (5, 16, 0, 1, 1)]))
+    with pytest.raises(RecordError, match="vessel lies in air at"):
+        check_nesting([outer, lost])
 
 
 def test_a_vessel_pushed_into_a_bone_of_a_whole_hand_is_refused():
@@ -84,8 +91,8 @@ def test_a_vessel_pushed_into_a_bone_of_a_whole_hand_is_refused():
 
 
 def test_a_solid_may_pass_from_one_to_the_next_where_they_meet():
-    lower = solid("lower", tube_mm([(0, 0, 0, 5, 5), (10, 0, 0, 5, 5)]))
-    upper = solid("upper", tube_mm([(10, 0, 0, 4, 4), (20, 0, 0, 4, 4)]))
+    lower = solid("lower", tube_mm([(0, 0, 0, 5, 5), (10, 0, 0, 5, 5)]), "skin")
+    upper = solid("upper", tube_mm([(10, 0, 0, 4, 4), (20, 0, 0, 4, 4)]), "skin")
     through = solid("vessel", tube_mm([(2, 0, 0, 1, 1), (18, 1, 0, 1, 1)]))
     solids = [lower, upper, through]
     check_nesting(solids)

@@ -18,6 +18,8 @@ from ultrahand.phantoms.plates import Plates
 from ultrahand.records.arrays import Float64, Ints, freeze
 
 AIR: Final = -1
+OUTERMOST: Final = ("skin", "holder")
+"""Tissues that air surrounds."""
 _RIM: Final = np.linspace(0.0, 2.0 * np.pi, 24, endpoint=False)
 
 
@@ -90,16 +92,18 @@ def check_nesting(solids: Sequence[Solid]) -> None:
         Which two solids cross, and where.
     """
     for index, item in enumerate(solids):
-        found = crossing(solids[:index], item.stack)
+        found = crossing(solids[:index], item.stack, outermost=item.tissue in OUTERMOST)
         if found:
             raise RecordError(f"{item.name} {found}")
 
 
-def crossing(solids: Sequence[Solid], stack: Stack, *, samples: int = 15) -> str | None:
+def crossing(
+    solids: Sequence[Solid], stack: Stack, *, outermost: bool = False, samples: int = 15
+) -> str | None:
     """Tell where a stack would reach out of its surroundings; None if it does not.
 
-    It is probed at `samples` levels of each of its pieces: its rim must have the same
-    surroundings as its centre.
+    Only what is `outermost` may lie in air. It is probed at `samples` levels of each of its pieces:
+    its rim must have the same surroundings as its centre.
     """
     around = _around(solids, stack)
     bounds = np.unique([*stack.knots_m, *_breaks(solids, around, stack)])
@@ -108,10 +112,12 @@ def crossing(solids: Sequence[Solid], stack: Stack, *, samples: int = 15) -> str
     centre = innermost(solids, around, stack.points(s))
     rim = _rim(stack, s)
     at_rim = innermost(solids, around, rim.reshape(-1, 3)).reshape(rim.shape[:2])
-    bad = np.argwhere(at_rim != centre[:, None])
+    bad = np.argwhere((at_rim != centre[:, None]) | ((centre == AIR) & (not outermost))[:, None])
     if not len(bad):
         return None
     level, where = bad[0]
+    if centre[level] == AIR and not outermost:
+        return f"lies in air at {np.round(rim[level, where] * 1e3, 1).tolist()} mm"
     inside, outside = (
         "air" if n == AIR else solids[n].name for n in (centre[level], at_rim[level, where])
     )
