@@ -55,7 +55,10 @@ def run(options: argparse.Namespace) -> int:
         made.replace(folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    print(folder / "exam.toml")
+    exam = folder / "exam.toml"
+    print(
+        json.dumps({"folder": str(folder), "exam": str(exam)}, indent=2) if options.json else exam
+    )
     return 0
 
 

@@ -39,8 +39,6 @@ _LATER_S: Final[Mapping[str, float]] = {
     "D": 4.0,
 }
 """Arrival after that at the wrist (assumed: some 5 to 10 cm/s in small arteries)."""
-BACK_S: Final = 2.0
-"""How much later than the digit's veins those of the back of the hand fill (assumed)."""
 MIN_LUMEN_MM2: Final = 0.05
 """Thinner is no artery any more: draws are cut here."""
 _TRANSIT_S: Final = (2.0, 60.0)
@@ -111,7 +109,7 @@ def build_hand(rng: np.random.Generator, lesions: Lesions) -> Hand:
     veins_s = {d: WRIST_S + _LATER_S["P"] + transit[d] for d in DIGITS}
     palmar = {d: counts[d] > 0 for d in DIGITS}
     paint(digital_veins(person, swelling, tuple(solids), counts, palmar, veins_s))
-    paint(back_veins(person, tuple(solids), counts, veins_s, BACK_S))
+    paint(back_veins(person, tuple(solids), counts, veins_s))
     solids += deposits(person, lesions, solids)
     check_nesting(solids)
     return Hand(

@@ -7,7 +7,7 @@ are sums of plane waves, exact everywhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import pi
 from typing import Final, final
 
@@ -90,15 +90,39 @@ def make_fields(subject: Subject, rng: np.random.Generator) -> Fields:
     s = 0.5 * (ends.sum(axis=1)[:, None] + np.diff(ends) * u)
     middle = np.stack([stack.points(at) for stack, at in zip(stacks, s, strict=True)])
     _straighten(subject, middle)
-    static = _static(subject, middle.reshape(-1, 3), rng).reshape(s.shape)
+    number, axes = _painted(subject)
+    static = _static(subject, number, middle.reshape(-1, 3), rng).reshape(s.shape)
     powers = np.linalg.pinv(u[:, None] ** np.arange(_DEGREE + 1))
     patterns = [_transmit(middle, subject.box_m, bounds, rng) for bounds in TRANSMIT.values()]
-    return Fields(
+    fields = Fields(
         static_hz=static @ powers.T,
         transmit=np.stack([pattern @ powers.T for pattern in patterns]),
         ends_m=ends,
         axis=np.array([stack.axis for stack in stacks]),
     )
+    return _on_resonance(fields, number, axes)
+
+
+def _painted(subject: Subject) -> tuple[Ints, list[Float64]]:
+    """Return the number of the solid in each voxel of the coarse grid, and the grid's axes."""
+    low, high = subject.box_m
+    counts = np.ceil((high - low) / _GRID_M).astype(int) + 1
+    axes = [low[i] + _GRID_M * np.arange(counts[i]) for i in range(3)]
+    return paint(subject.solids, axes), axes
+
+
+def _on_resonance(fields: Fields, number: Ints, axes: list[Float64]) -> Fields:
+    """Set the frequency as a scanner does before it scans: the hand's mean is 0.
+
+    The shim alone does not: a solid's field is that of its middle line, less than the mean of its
+    cross-section.
+    """
+    body = np.argwhere(number >= 0)
+    r = np.stack([axis[body[:, i]] for i, axis in enumerate(axes)], axis=1)
+    mean = fields.off_resonance_hz("1H", number[number >= 0], r).mean()
+    static = np.array(fields.static_hz)
+    static[:, 0] -= mean
+    return replace(fields, static_hz=static)
 
 
 def _straighten(subject: Subject, middle_m: Float64) -> None:
@@ -114,7 +138,7 @@ def _straighten(subject: Subject, middle_m: Float64) -> None:
             middle_m[number] = subject.common(side, np.array(line) * M_PER_MM)
 
 
-def _static(subject: Subject, points_m: Float64, rng: np.random.Generator) -> Float64:
+def _static(subject: Subject, number: Ints, points_m: Float64, rng: np.random.Generator) -> Float64:
     """Return the field at points in Hz, after shimming.
 
     The field of a susceptibility distribution is its transform times ``1/3 - kz^2 / k^2`` along
@@ -122,12 +146,9 @@ def _static(subject: Subject, points_m: Float64, rng: np.random.Generator) -> Fl
     doi:10.1002/cmr.b.10083; the 1/3 is Lorentz's sphere). The shim takes away what terms of second
     order can, up to a rest.
     """
-    from scipy.ndimage import gaussian_filter, map_coordinates
+    from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
-    low, high = subject.box_m
-    counts = np.ceil((high - low) / _GRID_M).astype(int) + 1
-    axes = [low[i] + _GRID_M * np.arange(counts[i]) for i in range(3)]
-    number = paint(subject.solids, axes)
+    low, counts = subject.box_m[0], np.array(number.shape)
     ppm = np.array([tissue(s.tissue).susceptibility_ppm for s in subject.solids] + [AIR_PPM])
     chi = np.full(counts + 2 * _PAD, AIR_PPM)
     inside = tuple(slice(_PAD, _PAD + n) for n in counts)
@@ -138,12 +159,13 @@ def _static(subject: Subject, points_m: Float64, rng: np.random.Generator) -> Fl
     kernel = 1.0 / 3.0 - along**2 / np.maximum(square, 1e-12)
     kernel[0, 0, 0] = 0.0
     field = np.fft.ifftn(np.fft.fftn(chi) * kernel).real * 1e-6 * frequency_hz("1H", FIELD_T)
-    field = gaussian_filter(field, 0.7)
-    place = (points_m - low) / _GRID_M + _PAD
-    values = map_coordinates(field, place.T, order=1)
-    body = np.argwhere(number >= 0)
-    shim = _second_order((low + body * _GRID_M)[::7])
-    weights, *_ = np.linalg.lstsq(shim, field[inside][number >= 0][::7], rcond=None)
+    field = gaussian_filter(field, 0.7)[inside]
+    body = number >= 0
+    # Air's own field is none of a finger's: towards its surface a voxel inside goes on.
+    nearest = distance_transform_edt(~body, return_distances=False, return_indices=True)
+    values = map_coordinates(field[tuple(nearest)], ((points_m - low) / _GRID_M).T, order=1)
+    shim = _second_order((low + np.argwhere(body) * _GRID_M)[::7])
+    weights, *_ = np.linalg.lstsq(shim, field[body][::7], rcond=None)
     rest = _second_order(points_m) @ (weights * rng.uniform(0.9, 1.0, len(weights)))
     return values - rest
 

@@ -60,7 +60,7 @@ def extent_m(setting: Setting) -> Float64:
 
 
 def matrix_of(setting: Setting, voxel_m: float) -> tuple[Triple, Lengths]:
-    """Return matrix and field of view along read, phase, slice; matrices are even."""
+    """Return matrix and field of view along read, phase, slice."""
     fov = extent_m(setting)
     n = np.rint(fov / voxel_m).astype(int).tolist()
     return (n[0], n[1], n[2]), (float(fov[0]), float(fov[1]), float(fov[2]))

@@ -27,7 +27,7 @@ Sides: TypeAlias = Literal["left", "right", "both"]
 
 BOTH_APART_M: Final = 0.090
 """Half the distance of the two hands' axes where both are scanned at once."""
-_TRIES: Final = 12
+_TRIES: Final = 8
 _TURN_DEG: Final = 4.0
 """Standard deviation of the turn about each axis (assumed)."""
 

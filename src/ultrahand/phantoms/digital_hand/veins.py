@@ -80,9 +80,10 @@ def back_veins(
     solids: Sequence[Solid],
     counts: Mapping[int, int],
     arrival: Mapping[int, float],
-    later_s: float,
 ) -> Iterator[Vessel]:
     """Yield the veins of the back of the hand: over the knuckles, then between the metacarpals.
+
+    They fill with the digits that they drain: arrival times are few.
 
     Parameters
     ----------
@@ -93,8 +94,6 @@ def back_veins(
         none, it is left out.
     counts, arrival
         As `digital_veins`.
-    later_s
-        How much later than the digit's veins those of the back of the hand fill.
     """
     level, there = levels_of(person), list(solids)
     for d in DIGITS[1:]:
@@ -113,7 +112,7 @@ def back_veins(
                         kind="vein",
                         stack=stack,
                         upstream=f"vein_{d}_dorsal{number + 1}",
-                        arrival_s=arrival[d] + 0.5 * later_s,
+                        arrival_s=arrival[d],
                         digit=d,
                         side="dorsal",
                     )
@@ -125,7 +124,7 @@ def back_veins(
                 kind="vein",
                 stack=tube_mm(_back(person, proximal, distal)),
                 upstream=None,
-                arrival_s=min(arrival[d] for d in feeding) + later_s,
+                arrival_s=min(arrival[d] for d in feeding),
             )
 
 
