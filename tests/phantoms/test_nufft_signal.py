@@ -35,6 +35,20 @@ def test_many_coils_read_one_grid_at_displaced_samples(rng):
     assert np.abs(found - exact).max() <= 1e-5 * np.abs(exact).max()
 
 
+@pytest.mark.parametrize("n_coils", [3, 12])
+@pytest.mark.parametrize("time_s", [TIME_S, BY_SHOT_S], ids=["shared", "by shot"])
+def test_many_samples_are_taken_in_blocks(n_coils, time_s, rng, monkeypatch):
+    coils = smooth_coils(n_coils, (0.2, 0.17, 0.15))
+    plates, terms, curves = made(rng, np.eye(3))
+    k = rng.uniform(-60, 60, (SHOTS, SAMPLES, 3)) * np.linspace(0.01, 1, SAMPLES)[:, None]
+    given = {"demodulation_m": POINT_M, "curves": curves, "tolerance": 1e-5}
+    whole = nufft_signal(plates, terms, coils, k, time_s, **given)
+    monkeypatch.setattr("ultrahand.phantoms.nufft_signal.BLOCK_SAMPLES", 50)
+    blocks = nufft_signal(plates, terms, coils, k, time_s, **given)
+    assert np.any(blocks != whole)
+    np.testing.assert_allclose(blocks, whole, rtol=0, atol=2e-5 * np.abs(whole).max())
+
+
 @pytest.mark.parametrize("tolerance", [1e-4, 1e-6])
 @pytest.mark.parametrize("time_s", [TIME_S, BY_SHOT_S], ids=["shared", "by shot"])
 def test_any_trajectory_agrees_with_the_direct_sum(time_s, tolerance, rng):

@@ -11,6 +11,7 @@ the grid, and samples times functions times w^dims for the interpolation.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import pi
 
 import numpy as np
@@ -27,6 +28,8 @@ FINEST = 1e-6
 """Single precision keeps finer tolerances from being met."""
 FEW_COILS = 4
 """With more waves a coil than this, a grid for each coil costs less than a look for each wave."""
+BLOCK_SAMPLES, MOST_BLOCKS = 1 << 20, 4
+"""See `_blocks`."""
 POINTS_AT_A_TIME = 1 << 16
 """Bounds the temporaries of the coils' values."""
 
@@ -65,22 +68,37 @@ def nufft_signal(
     """
     k = np.asarray(k_per_m, np.float64)
     require(k.ndim == 3 and k.shape[2] == 3, f"k_per_m must be (shots, samples, 3), got {k.shape}")
-    longest = np.linalg.norm(k, axis=-1).max() + np.linalg.norm(coils.waves_per_m, axis=-1).max()
-    q = reach(plates, np.eye(3), float(longest))
     out = np.zeros((len(k), coils.n_coils, k.shape[1]), np.complex64)
-    if len(terms) and k.size:
-        point = np.asarray(demodulation_m, np.float64)
-        farthest = np.abs(k).max(axis=(0, 1)) + np.abs(coils.waves_per_m).max(axis=0)
+    if not (len(terms) and k.size):
+        return out
+    time, point = _times(time_s, k.shape[:2]), np.asarray(demodulation_m, np.float64)
+    for some in _blocks(*k.shape[:2]):
+        near = k[:, some]
+        longest = np.linalg.norm(near, axis=-1).max()
+        longest += np.linalg.norm(coils.waves_per_m, axis=-1).max()
+        q = reach(plates, np.eye(3), float(longest))
+        farthest = np.abs(near).max(axis=(0, 1)) + np.abs(coils.waves_per_m).max(axis=0)
         sums, at, row = _plan(
-            *(plates, terms, q, k.shape[:2], np.eye(3), farthest),
-            *(time_s, point, curves, tolerance, threads),
+            *(plates, terms, q, near.shape[:2], np.eye(3), farthest),
+            *(time[..., some], point, curves, tolerance, threads),
         )
         if FEW_COILS * coils.n_coils < len(coils.waves_per_m):
-            outputs = [out[:, c] for c in range(coils.n_coils)]
-            sums.add(_values(coils, at), sums.at(k, row), outputs)
+            outputs = [out[:, c, some] for c in range(coils.n_coils)]
+            sums.add(_values(coils, at), sums.at(near, row), outputs)
         else:
-            _add_waves(sums, coils, k, row, point, out)
+            _add_waves(sums, coils, near, row, point, out[..., some])
     return out
+
+
+def _blocks(n_shots: int, n_samples: int) -> list[slice]:
+    """Return which samples of all shots are taken together.
+
+    Those of a short time need fewer functions of it, and those in the middle of k-space fewer
+    points; each block makes its grids anew, which pays for many samples.
+    """
+    n = min(MOST_BLOCKS, max(1, n_shots * n_samples // BLOCK_SAMPLES), n_samples)
+    edges = np.linspace(0, n_samples, n + 1).astype(int)
+    return [slice(low, high) for low, high in pairwise(edges.tolist())]
 
 
 def stack_signal(
@@ -138,7 +156,7 @@ def stack_signal(
     farthest = np.abs(k).max(axis=(0, 1)) + np.abs(waves[:, :2]).max(axis=0)
     sums, at, row = _plan(
         *(plates, terms, q, k.shape[:2], frame[:2], farthest),
-        *(time_s, point, curves, tolerance, threads),
+        *(_times(time_s, k.shape[:2]), point, curves, tolerance, threads),
     )
     places, place_of = np.unique(np.round(waves[:, :2], 9), axis=0, return_inverse=True)
     where = [sums.at(k - place, row) for place in places]
@@ -175,6 +193,13 @@ def _add_waves(
                 out[:, coil] += factor * shots
 
 
+def _times(time_s: Float64, shape: tuple[int, ...]) -> Float64:
+    """Return the times of samples: one row for all shots, or one for each."""
+    time = np.asarray(time_s, np.float64)
+    require(time.shape in (shape[1:], shape), f"time_s {time.shape} must be {shape[1:]} or {shape}")
+    return time
+
+
 def _plan(
     plates: Plates,
     terms: Terms,
@@ -182,25 +207,21 @@ def _plan(
     shape: tuple[int, ...],
     axes: Float64,
     farthest_per_m: Float64,
-    time_s: Float64,
+    time: Float64,
     point_m: Float64,
     curves: Float64 | None,
     tolerance: float,
     threads: int,
 ) -> tuple[PointSums, Float64, Ints]:
     """Plan the sums along some axes; return them, where the points lie, and the rows of times."""
-    n_shots, n_samples = shape
-    time = np.asarray(time_s, np.float64)
-    fits = time.shape in ((n_samples,), (n_shots, n_samples))
-    require(fits, f"time_s {time.shape} must be ({n_samples},) or {(n_shots, n_samples)}")
     fits = FINEST <= tolerance < 1
     require(fits, f"tolerance must lie in [{FINEST:g}, 1), got {tolerance:g}")
-    courses = with_constant(curves, n_shots)
+    courses = with_constant(curves, shape[0])
     check_terms(plates, terms, courses.shape[1] - 1)
     error = 0.5 * tolerance * cancellation(plates, terms)
     points, groups = point_groups(plates, terms, largest_q, courses, time.ravel(), error=error)
     at = points.at_m
-    row = np.broadcast_to(np.arange(time.size).reshape(time.shape), (n_shots, n_samples))
+    row = np.broadcast_to(np.arange(time.size).reshape(time.shape), shape)
     along = (at - point_m) @ axes.T
     sums = plan_sums(along, points, groups, farthest_per_m, courses, error=error, threads=threads)
     return sums, at, row
