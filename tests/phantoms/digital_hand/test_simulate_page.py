@@ -4,6 +4,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from phantoms.digital_hand import hands
@@ -18,6 +19,8 @@ from ultrahand.phantoms.digital_hand.lesions import (
 )
 from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS, SIZES
 from ultrahand.phantoms.digital_hand.protocol_page import protocol_table
+from ultrahand.phantoms.digital_hand.series import scan_of
+from ultrahand.phantoms.digital_hand.setting import Setting
 from ultrahand.phantoms.digital_hand.subject import make_subject
 
 PAGE = Path(__file__).parents[3] / "docs" / "simulate.md"
@@ -116,3 +119,19 @@ def test_the_page_names_the_columns_of_the_tables():
         for name in rows[0]:
             if not re.fullmatch(r"((start|end)_)?[xyz]_mm", name):
                 assert f"`{name}`" in TEXT, name
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [1, 5])
+def test_raw_data_of_both_hands_in_full_fit_into_6_gb(seed):
+    """Small hands and large ones (scale 1.05), swollen; each readout has a head of 372 bytes."""
+    subject = hands.subject(seed, "ssc_severe", "both")
+    protocol = PROTOCOLS["full"]
+    setting = Setting(subject=subject, fields=None, protocol=protocol, seed=seed, threads=1)
+    total = 0
+    for series in protocol.series:
+        scan, coils = scan_of(setting, series), setting.coils(series)
+        table = scan.readouts(np.arange(1))
+        dims = int(table["trajectory_dimensions"].max())
+        total += len(table) * (scan.n_samples * (8 * coils.n_coils + 4 * dims) + 372)
+    assert 3e9 < total < 6e9

@@ -88,7 +88,7 @@ class Protocol:
     tolerance: float
     """Largest error of non-Cartesian samples, relative to the largest; 0 for the exact sum."""
     unit_m: float
-    """Fields of view are multiples of it, and it of twice each voxel: all series share them."""
+    """Fields of view are multiples of it, and it of each Cartesian voxel: all series share them."""
     fine_m: float
     """Voxels of the fine truth."""
     readout_oversampling: float
@@ -250,17 +250,17 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = {
         n_coils=16,
         coil_order=2,
         tolerance=5e-4,
-        unit_m=8.4e-3,
+        unit_m=4.2e-3,
         fine_m=0.35e-3,
         readout_oversampling=1.1,
         series=_series(
             morphology=_morphology(0.35e-3, 2.4e-6, acceleration=(2, 2), calibration=(24, 24)),
-            multiecho_m=1.4e-3,
+            multiecho_m=2.1e-3,
             low_m=2.1e-3,
-            b1_m=2.8e-3,
-            sodium=_sodium(1.5e-3, 10000, 8, 12.5e-6),
+            b1_m=4.2e-3,
+            sodium=_sodium(1.5e-3, 6000, 8, 12.5e-6),
             sodium_b1=_sodium_b1(4e-3, 2000, 8, 16e-6),
-            dynamic=_dynamic(1.2e-3, 2.4e-3, 5.5e-3, 1800, 2.5),
+            dynamic=_dynamic(1.4e-3, 2.8e-3, 5.5e-3, 1500, 2.5),
         ),
     ),
 }
