@@ -253,7 +253,8 @@ def test_the_same_seed_gives_the_same_bytes_and_force_replaces_our_own(exam, tmp
     (tmp_path / "lesions.toml").write_text(SCRIPT)
     old = tmp_path / "exam"
     (old / "truth").mkdir(parents=True)
-    (old / "truth" / "truth.json").write_text("{}")
+    files = ["stale.h5", "truth/truth.json"]
+    (old / "truth" / "truth.json").write_text(json.dumps({"files": files}))
     (old / "stale.h5").write_bytes(b"old")
     given = ("exam", "--script", "lesions.toml", "--threads", "2", "--force", "-q")
     ended = simulate(tmp_path, *given, umask=0o077)
@@ -324,9 +325,38 @@ def test_force_replaces_nothing_of_others(kind, tmp_path):
     else:
         (tmp_path / "exam").write_text("mine")
     before = snapshot(tmp_path)
-    assert "holds files of others" in refused(tmp_path, 2, "exam", "--force")
+    assert "holds 1 files of others" in refused(tmp_path, 2, "exam", "--force")
     after = snapshot(tmp_path)
     assert {n: v for n, v in after.items() if n != "tmp"} == before
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "truth/mine.tsv", "results/report.html"])
+def test_force_replaces_no_examination_with_files_of_others(name, exam, tmp_path):
+    shutil.copytree(exam, tmp_path / "exam")
+    (tmp_path / "exam" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "exam" / name).write_text("mine")
+    before = snapshot(tmp_path)
+    line = refused(tmp_path, 2, "exam", "--force")
+    assert f"holds 1 files of others ({name}" in line
+    after = snapshot(tmp_path)
+    assert {n: v for n, v in after.items() if n != "tmp"} == before
+
+
+def test_the_folder_in_which_one_is_cannot_be_made(tmp_path):
+    assert "name one to make" in refused(tmp_path, 2, ".")
+    assert "name one to make" in refused(tmp_path, 2, "..")
+
+
+def test_a_folder_that_cannot_be_read_is_wrong_use(tmp_path):
+    program = ()
+    if not os.geteuid():
+        if shutil.which("setpriv") is None:
+            pytest.skip("root without setpriv (util-linux) cannot drop its rights over files")
+        program = ORDINARY
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed").chmod(0o000)
+    for name in ("closed", "closed/exam"):
+        assert "cannot be read (Permission denied)" in refused(tmp_path, 2, name, program=program)
 
 
 def test_a_link_is_not_replaced(tmp_path):

@@ -30,34 +30,27 @@ from ultrahand.records import RawData
 
 HIDDEN: Final = ".ultrahand-{}-"
 """What is being made; `supervise` sweeps it if the run is broken off."""
+SUMMARY: Final = "truth/truth.json"
+"""How the examination was made, and which files belong to it."""
 _HEADER_BYTES: Final = 512
 """Of a readout in the file, about: its header, and where its samples are."""
 
 
 def run(options: argparse.Namespace) -> int:
     """Make the examination in a hidden folder; give it its name when it is complete."""
-    folder = Path(options.folder)
-    if folder.is_symlink():
-        raise UsageError(f"{folder.name} is a link; name the folder itself")
-    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
-        if not options.force:
-            raise UsageError(f"{folder.name} exists and is not empty; use --force to replace it")
-        if not _is_ours(folder):
-            raise UsageError(f"{folder.name} holds files of others; choose another folder")
-    if not folder.parent.is_dir():
-        raise UsageError(f"the folder of {folder.name} does not exist; make it first")
+    folder = _asked(options.folder, force=options.force)
     script = _script(options.script)
     made = _begin(folder)
     try:
         _make(options, script, made)
-        if folder.exists():
-            shutil.rmtree(folder)
-        made.replace(folder)
+        _put(made, folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    exam = folder / "exam.toml"
+    exam = Path(options.folder) / "exam.toml"
     print(
-        json.dumps({"folder": str(folder), "exam": str(exam)}, indent=2) if options.json else exam
+        json.dumps({"folder": options.folder, "exam": str(exam)}, indent=2)
+        if options.json
+        else exam
     )
     return 0
 
@@ -81,7 +74,8 @@ def _make(options: argparse.Namespace, script: str | None, made: Path) -> None:
     _measure(setting, made, show=not options.quiet)
     write_truth(setting, made)
     (made / "exam.toml").write_text(_exam(options, protocol, script), encoding="utf-8")
-    (made / "truth" / "truth.json").write_text(_summary(options, script), encoding="utf-8")
+    summary = _summary(options, script, [*_files(made), SUMMARY])
+    (made / SUMMARY).write_text(summary, encoding="utf-8")
 
 
 def _begin(folder: Path) -> Path:
@@ -97,8 +91,62 @@ def _begin(folder: Path) -> Path:
     return made
 
 
-def _is_ours(folder: Path) -> bool:
-    return (folder / "truth" / "truth.json").is_file()
+def _asked(name: str, *, force: bool) -> Path:
+    """Return the folder to make, if it may be made: before hours of work, not after."""
+    given = Path(name)
+    try:
+        if given.is_symlink():
+            raise UsageError(f"{given.name} is a link; name the folder itself")
+        folder = given.resolve()
+        if Path.cwd().is_relative_to(folder):
+            raise UsageError("DIR is the folder in which you are, or holds it; name one to make")
+        if not folder.parent.is_dir():
+            raise UsageError(f"the folder of {folder.name} does not exist; make it first")
+        there = folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder])
+        if there and not force:
+            raise UsageError(f"{folder.name} exists and is not empty; use --force to replace it")
+        others = _others(folder) if there else []
+    except OSError as error:
+        raise UsageError(f"{given.name} cannot be read ({error.strerror})") from None
+    if others:
+        words = f"{folder.name} holds {len(others)} files of others ({others[0]}, ...)"
+        raise UsageError(f"{words}; move them away or choose another folder")
+    return folder
+
+
+def _others(folder: Path) -> list[str]:
+    """Return what lies in a folder beside the files of an examination that was made there."""
+    try:
+        ours = set(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        ours = set()
+    return [name for name in _files(folder) if name not in ours]
+
+
+def _files(folder: Path) -> list[str]:
+    """Return the names of all that lies in a folder and is no folder, or of a lone file."""
+    if not folder.is_dir():
+        return [folder.name]
+    inside = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted(path.relative_to(folder).as_posix() for path in inside)
+
+
+def _put(made: Path, folder: Path) -> None:
+    """Give the made folder its name; what was there before stays until then."""
+    if not folder.exists():
+        made.replace(folder)
+        return
+    others = _others(folder)
+    if others:  # written while the examination was made
+        raise UsageError(f"{folder.name} has new files of others ({others[0]}, ...); kept as it is")
+    before = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.before")
+    folder.replace(before)
+    try:
+        made.replace(folder)
+    except OSError:
+        before.replace(folder)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def _script(name: str | None) -> str | None:
@@ -159,7 +207,7 @@ def _exam(options: argparse.Namespace, protocol: Protocol, script: str | None) -
     return "\n".join(lines) + "\n"
 
 
-def _summary(options: argparse.Namespace, script: str | None) -> str:
+def _summary(options: argparse.Namespace, script: str | None, files: list[str]) -> str:
     found: Mapping[str, object] = {
         "size": options.size,
         "preset": options.preset,
@@ -175,5 +223,6 @@ def _summary(options: argparse.Namespace, script: str | None) -> str:
             "shape and place of soft tissue, muscles and vessels",
             "entries of the tissue table that docs/tissues.md marks with ?",
         ],
+        "files": sorted(files),
     }
     return json.dumps(found, indent=2) + "\n"
