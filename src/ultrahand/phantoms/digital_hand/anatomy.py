@@ -61,7 +61,7 @@ class Hand:
     """Centre of each joint in metres."""
 
 
-def build_hand(rng: np.random.Generator, lesions: Lesions) -> Hand:
+def build_hand(rng: np.random.Generator, lesions: Lesions, size: float) -> Hand:
     """Build a hand.
 
     Parameters
@@ -70,13 +70,15 @@ def build_hand(rng: np.random.Generator, lesions: Lesions) -> Hand:
         Source of everything that differs from hand to hand.
     lesions
         What is wrong, and what vessels are drawn from.
+    size
+        Of the person's hands, from `draw_scale`.
 
     Raises
     ------
     InputError
         A lesion does not fit into this hand.
     """
-    person = draw_person(rng)
+    person = draw_person(rng, size)
     counts, transit, lumen = _draw_vessels(rng, lesions)
     swelling = Swelling(
         capsule=_added(lesions.synovitis_mm, lesions.effusion_mm),

@@ -17,6 +17,7 @@ import numpy as np
 from ultrahand.errors import InputError, RecordError
 from ultrahand.phantoms.digital_hand.anatomy import Hand, build_hand
 from ultrahand.phantoms.digital_hand.lesions import Lesions, parse, preset
+from ultrahand.phantoms.digital_hand.person import draw_scale
 from ultrahand.phantoms.digital_hand.solids import AIR, Solid, cut
 from ultrahand.phantoms.digital_hand.vials import Vial, vial_solids, vials
 from ultrahand.records.arrays import Float64, freeze
@@ -120,11 +121,12 @@ def make_subject(seed: int, preset_name: str, sides: Sides, script: str | None =
     InputError
         The script is refused, or a lesion does not fit into the hand.
     """
-    turns, *streams = np.random.SeedSequence(seed).spawn(3)
+    turns, *streams, whole = np.random.SeedSequence(seed).spawn(4)
+    size = draw_scale(np.random.default_rng(whole))
     hands: dict[str, Hand] = {}
     for side, stream in zip(("right", "left"), streams, strict=True):
         if sides in (side, "both"):
-            hands[side] = _fitting_hand(stream, lesions_of(preset_name, side, script))
+            hands[side] = _fitting_hand(stream, lesions_of(preset_name, side, script), size)
     first = next(iter(hands))
     found = vials(hands[first].person)
     offset, mirrored = _place(sides, first)
@@ -155,12 +157,12 @@ def make_subject(seed: int, preset_name: str, sides: Sides, script: str | None =
     )
 
 
-def _fitting_hand(stream: np.random.SeedSequence, lesions: Lesions) -> Hand:
+def _fitting_hand(stream: np.random.SeedSequence, lesions: Lesions, size: float) -> Hand:
     """Draw hands until one's parts do not touch: about one in thirty healthy ones is drawn anew."""
     problem: RecordError | None = None
     for one in stream.spawn(_TRIES):
         try:
-            return build_hand(np.random.default_rng(one), lesions)
+            return build_hand(np.random.default_rng(one), lesions, size)
         except RecordError as error:
             problem = error
     raise InputError(
