@@ -99,7 +99,7 @@ def header_of(scan: Scan) -> Header:
         vendor=scan.vendor,
         patient_position=scan.patient_position,
         relative_noise_bandwidth=noise.relative_bandwidth if noise else None,
-        repetition_times_s=(scan.repetition_time_s,),
+        repetition_times_s=scan.cycle_s,
         echo_times_s=scan.echo_times_s,
         flip_angles_deg=(scan.flip_angle_deg,),
         user_parameters=scan.user_parameters,
@@ -127,6 +127,8 @@ def readout_table(scan: Scan, n_rows: int) -> Structured:
 def time_stamps(scan: Scan, contrast: Ints) -> Ints:
     """Return the clock's ticks at each echo; the contrasts of one shot are neighbours."""
     shot = np.arange(len(contrast)) // len(scan.echo_times_s)
-    seconds = _START_S + shot * scan.repetition_time_s + np.array(scan.echo_times_s)[contrast]
+    cycle, place = np.divmod(shot, len(scan.cycle_s))
+    begin = cycle * sum(scan.cycle_s) + np.cumsum((0.0, *scan.cycle_s[:-1]))[place]
+    seconds = _START_S + begin + np.array(scan.echo_times_s)[contrast]
     tick_s = SIEMENS_TICK_S if scan.vendor == SIEMENS else S_PER_MS
     return np.rint(seconds / tick_s).astype(np.int64)
