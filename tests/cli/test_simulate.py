@@ -251,6 +251,20 @@ def test_the_two_repetition_times_of_the_transmit_field_interleave(exam):
         np.testing.assert_allclose(one["mag"].values, other["mag"].values, rtol=1e-6)
 
 
+def test_the_clock_runs_through_the_examination(exam):
+    """Each series starts 20 s after the end of the one before."""
+    ends_s = 36000.0 - 20.0
+    for series in TINY.series:
+        table = read_raw(exam / f"{series.name}.h5").readouts
+        stamps_s = table["acquisition_time_stamp"][64:].astype(float) * 1e-3
+        excited = stamps_s - np.array(series_echoes(series))[table["contrast"][64:]]
+        assert excited[0] == pytest.approx(ends_s + 20.0, abs=1.1e-3)
+        assert (np.diff(excited) > -1.1e-3).all()
+        last_tr = series.tr_s[-1] if isinstance(series.tr_s, tuple) else series.tr_s
+        ends_s = excited[-1] + last_tr
+    assert 36000.0 + 120.0 < ends_s < 36000.0 + 600.0
+
+
 KNOWN = {
     "nucleus",
     "method",
