@@ -10,14 +10,18 @@ import subprocess
 import sys
 import time
 import tomllib
+from dataclasses import replace
 
 import nibabel
 import numpy as np
 import pytest
 from commands import snapshot, ultrahand
 
+from making import volumes
 from ultrahand.io.read_raw import read_raw
 from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS
+from ultrahand.pipelines.timing import frame_times
+from ultrahand.records import ArraySource
 from ultrahand.records.readouts import LAST_IN_MEASUREMENT_FLAG, NOISE_FLAG, has
 
 SCRIPT = """
@@ -180,8 +184,9 @@ def test_a_raw_file_holds_its_series(exam, number):
     ticks_s = imaging["acquisition_time_stamp"].astype(float) * 1e-3
     contrasts = len(series_echoes(series))
     first = ticks_s[imaging["contrast"] == 0]
-    tr = sum(series.tr_s) if isinstance(series.tr_s, tuple) else series.tr_s
-    np.testing.assert_allclose(first - first[0], tr * np.arange(len(first)), atol=1.1e-3)
+    tr = series.tr_s if isinstance(series.tr_s, tuple) else (series.tr_s,)
+    begun = np.cumsum([0.0, *np.resize(tr, len(first) - 1)])
+    np.testing.assert_allclose(first - first[0], begun, atol=1.1e-3)
     assert imaging["contrast"].max() == contrasts - 1
     if number < 4:
         assert encoding.trajectory == "cartesian"
@@ -221,6 +226,43 @@ def test_sets_have_their_flip_angles_and_repetition_times(exam):
         raw = read_raw(exam / f"{name}.h5")
         assert raw.readouts["set"].max() == sets - 1
         assert header(name).encodings[0].limits["set"].maximum == sets - 1
+
+
+def test_the_two_repetition_times_of_the_transmit_field_interleave(exam):
+    """A line of set 0, after TR1 the same of set 1, after TR2 the next line of set 0."""
+    raw = read_raw(exam / "b1.h5")
+    table = raw.readouts
+    imaging = table[64:]
+    line = np.stack([imaging["kspace_encode_step_1"], imaging["kspace_encode_step_2"]], axis=1)
+    np.testing.assert_array_equal(imaging["set"], np.arange(len(imaging)) % 2)
+    np.testing.assert_array_equal(line[::2], line[1::2])
+    assert len(np.unique(line[::2], axis=0)) == len(line) // 2
+    steps_ms = np.diff(imaging["acquisition_time_stamp"].astype(int))
+    assert set(steps_ms[::2]) == {20}
+    assert set(steps_ms[1::2]) == {100}
+    ((series, *_), *_) = made = volumes(raw)
+    times, _ = frame_times(raw, series)
+    assert times.total_s == pytest.approx(0.12 * len(line) / 2, abs=0.1)
+    # The order of readouts plays no part in the images: one set after the other gives the same.
+    order = np.argsort(np.where(np.arange(len(table)) < 64, -1, table["set"]), kind="stable")
+    data = tuple(raw.source.samples(np.array([row]))[:, 0] for row in order)
+    apart = replace(raw, readouts=table[order], source=ArraySource(data=data))
+    for (_, _, one), (_, _, other) in zip(made, volumes(apart), strict=True):
+        np.testing.assert_allclose(one["mag"].values, other["mag"].values, rtol=1e-6)
+
+
+def test_the_clock_runs_through_the_examination(exam):
+    """Each series starts 20 s after the end of the one before."""
+    ends_s = 36000.0 - 20.0
+    for series in TINY.series:
+        table = read_raw(exam / f"{series.name}.h5").readouts
+        stamps_s = table["acquisition_time_stamp"][64:].astype(float) * 1e-3
+        excited = stamps_s - np.array(series_echoes(series))[table["contrast"][64:]]
+        assert excited[0] == pytest.approx(ends_s + 20.0, abs=1.1e-3)
+        assert (np.diff(excited) > -1.1e-3).all()
+        last_tr = series.tr_s[-1] if isinstance(series.tr_s, tuple) else series.tr_s
+        ends_s = excited[-1] + last_tr
+    assert 36000.0 + 120.0 < ends_s < 36000.0 + 600.0
 
 
 KNOWN = {

@@ -230,6 +230,36 @@ def test_a_siemens_file_holds_the_conjugate_and_its_own_ticks():
     assert set(theirs.readouts["user"][:, 6]) == {2}
 
 
+def test_interleaved_sets_take_the_same_shots_in_turn():
+    apart = replace(VOLUME, sets=2, repetitions=2, echo_times_s=(3e-3, 7e-3), acceleration=(2, 1))
+    inside = replace(apart, interleaved_tr_s=(20e-3, 100e-3))
+    raws = [simulate(OBJECTS, COILS, s, np.random.default_rng(1)) for s in (apart, inside)]
+    table = raws[1].readouts
+    shot = np.arange(len(table)) // 2
+    np.testing.assert_array_equal(table["contrast"], np.arange(len(table)) % 2)
+    np.testing.assert_array_equal(table["set"], shot % 2)
+    begin_ms = 120 * (shot // 2) + 20 * (shot % 2) + np.array([3, 7])[table["contrast"]]
+    np.testing.assert_array_equal(table["acquisition_time_stamp"] - 36_000_000, begin_ms)
+    names = ["repetition", "set", "kspace_encode_step_2", "kspace_encode_step_1", "contrast"]
+    orders = [np.argsort(raw.readouts[names], order=names) for raw in raws]
+    one, other = (raw.readouts[names][o] for raw, o in zip(raws, orders, strict=True))
+    np.testing.assert_array_equal(one, other)
+    data = [raw.source.samples(o) for raw, o in zip(raws, orders, strict=True)]
+    np.testing.assert_array_equal(data[0], data[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sets": 3}, "one time for each of 3 sets"),
+        ({"sets": 2, "calibration_mode": "separate"}, "calibrate within"),
+    ],
+)
+def test_sets_that_cannot_interleave_are_refused(changes, words):
+    with pytest.raises(RecordError, match=words):
+        replace(VOLUME, interleaved_tr_s=(20e-3, 100e-3), **changes)
+
+
 def test_contrasts_decay_and_turn_between_echoes(rng):
     item = replace(OBJECTS[1], r2star_per_s=25.0, off_resonance_hz=60.0)
     scan = replace(VOLUME, echo_times_s=(3e-3, 7e-3))

@@ -74,6 +74,9 @@ class CartesianScan:
     """One contrast each: when k = 0 is passed, after excitation."""
     sample_time_s: float = 5e-6
     repetition_time_s: float = 20e-3
+    interleaved_tr_s: tuple[float, ...] = ()
+    """Repetition times of sets that are measured in turn, line by line: one each. Empty: one whole
+    set follows the other at `repetition_time_s`."""
     flip_angle_deg: float = 15.0
     position_mm: Lengths = (0.0, 0.0, 0.0)
     """Patient LPS; in 2D of slice ``n_slices // 2``."""
@@ -98,10 +101,21 @@ class CartesianScan:
         require(min(self.phase_oversampling, self.slice_oversampling) >= 0, "oversampling < 0")
         require(min(self.averages, self.sets, *self.acceleration) >= 1, "counts must be > 0")
         require(self.dimension == 3 or self.acceleration[1] == 1, "a 2D scan has no second R")
+        if self.interleaved_tr_s:
+            one_each = len(self.interleaved_tr_s) == self.sets
+            require(one_each, f"interleaved_tr_s must have one time for each of {self.sets} sets")
+            require(
+                self.calibration_mode != "separate", "interleaved sets calibrate within the scan"
+            )
         missing = (self.partial_echo, self.partial_fourier_1, self.partial_fourier_2)
         for name, (front, end), n in zip("xyz", missing, self.encoded_matrix, strict=True):
             kept = 0 <= front <= n // 2 and 0 <= end < n - n // 2
             require(kept, f"({front}, {end}) missing along {name} must leave k = 0 of {n}")
+
+    @property
+    def cycle_s(self) -> tuple[float, ...]:
+        """Times from one excitation to the next, over and over."""
+        return self.interleaved_tr_s or (self.repetition_time_s,)
 
     @property
     def encoded_matrix(self) -> Triple:

@@ -27,6 +27,8 @@ them 20; or once more ahead of the scan, all lines 20."""
 def readouts(scan: CartesianScan, places: Ints) -> Structured:
     """Return the table of readouts, contrasts fastest, then lines, partitions, slices.
 
+    Interleaved sets come after the contrasts, ahead of the lines.
+
     Parameters
     ----------
     scan
@@ -34,7 +36,8 @@ def readouts(scan: CartesianScan, places: Ints) -> Structured:
     places
         Place in space of each slice counter, shape ``(slices,)``.
     """
-    return np.concatenate([_block(scan, places, *block) for block in _blocks(scan)])
+    table = np.concatenate([_block(scan, places, *block) for block in _blocks(scan)])
+    return _interleaved(scan, table) if scan.interleaved_tr_s else table
 
 
 def all_lines(scan: CartesianScan) -> Ints:
@@ -50,6 +53,15 @@ def line_numbers(scan: CartesianScan, table: Structured) -> Ints:
     n_phase = scan.encoded_matrix[1] - sum(scan.partial_fourier_1)
     numbers: Ints = table["kspace_encode_step_2"] * n_phase + table["kspace_encode_step_1"]
     return numbers
+
+
+def _interleaved(scan: CartesianScan, table: Structured) -> Structured:
+    """Return the readouts of sets in turn: the same shot of each, then the next shot."""
+    shot = np.zeros(len(table), np.int64)
+    for number in range(scan.sets):  # all sets take the same shots in the same order
+        mine = np.flatnonzero(table["set"] == number)
+        shot[mine] = np.arange(len(mine)) // len(scan.echo_times_s)
+    return table[np.lexsort((table["contrast"], table["set"], shot))]
 
 
 def _indices(n: int, missing: tuple[int, int]) -> Ints:

@@ -122,6 +122,11 @@ class NonCartesianScan:
         freeze(self, k_per_m=k)
 
     @property
+    def cycle_s(self) -> tuple[float, ...]:
+        """Times from one excitation to the next, over and over."""
+        return (self.repetition_time_s,)
+
+    @property
     def n_samples(self) -> int:
         """Samples of a shot without the discarded ones."""
         return self.k_per_m.shape[1]

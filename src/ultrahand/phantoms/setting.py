@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SliceOrder: TypeAlias = Literal["sequential", "interleaved", "scrambled"]
 
 SIEMENS = "SIEMENS"
-_START_S = 36000.0
+START_S = 36000.0
 """Ten o'clock: the scans' clocks count since midnight."""
 
 
@@ -99,7 +99,7 @@ def header_of(scan: Scan) -> Header:
         vendor=scan.vendor,
         patient_position=scan.patient_position,
         relative_noise_bandwidth=noise.relative_bandwidth if noise else None,
-        repetition_times_s=(scan.repetition_time_s,),
+        repetition_times_s=scan.cycle_s,
         echo_times_s=scan.echo_times_s,
         flip_angles_deg=(scan.flip_angle_deg,),
         user_parameters=scan.user_parameters,
@@ -124,9 +124,11 @@ def readout_table(scan: Scan, n_rows: int) -> Structured:
     return table
 
 
-def time_stamps(scan: Scan, contrast: Ints) -> Ints:
+def time_stamps(scan: Scan, contrast: Ints, start_s: float = START_S) -> Ints:
     """Return the clock's ticks at each echo; the contrasts of one shot are neighbours."""
     shot = np.arange(len(contrast)) // len(scan.echo_times_s)
-    seconds = _START_S + shot * scan.repetition_time_s + np.array(scan.echo_times_s)[contrast]
+    cycle, place = np.divmod(shot, len(scan.cycle_s))
+    begin = cycle * sum(scan.cycle_s) + np.cumsum((0.0, *scan.cycle_s[:-1]))[place]
+    seconds = start_s + begin + np.array(scan.echo_times_s)[contrast]
     tick_s = SIEMENS_TICK_S if scan.vendor == SIEMENS else S_PER_MS
     return np.rint(seconds / tick_s).astype(np.int64)

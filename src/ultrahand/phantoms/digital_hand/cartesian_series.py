@@ -70,9 +70,7 @@ def cartesian(
     ]
 
     def header(found: Header) -> Header:
-        return replace(
-            found, repetition_times_s=series.tr_s, flip_angles_deg=tuple(series.flips_deg)
-        )
+        return replace(found, flip_angles_deg=tuple(series.flips_deg))
 
     return scan, BySignal(scan=scan, signals=signals), header, coils
 
@@ -111,7 +109,8 @@ def cartesian_scan(
         sets=2 if series.actual_flip else len(series.flips_deg),
         echo_times_s=series.echo_times_s,
         sample_time_s=series.sample_time_s,
-        repetition_time_s=sum(series.tr_s),
+        repetition_time_s=series.tr_s[0],
+        interleaved_tr_s=series.tr_s if series.actual_flip else (),
         flip_angle_deg=series.flips_deg[0],
         vendor="ultrahand",
         noise=noise,

@@ -10,7 +10,7 @@ import numpy as np
 
 from ultrahand.phantoms.cartesian import CartesianScan
 from ultrahand.phantoms.noncartesian import NonCartesianScan
-from ultrahand.phantoms.setting import header_of, readout_table, time_stamps
+from ultrahand.phantoms.setting import START_S, header_of, readout_table, time_stamps
 from ultrahand.phantoms.signal import Signal
 from ultrahand.phantoms.thermal import ThermalNoise
 from ultrahand.records import Header, RawData
@@ -110,6 +110,7 @@ def measure(
     n_coils: int,
     noise: ThermalNoise,
     seed: int,
+    start_s: float = START_S,
     header: Callable[[Header], Header] = lambda header: header,
     progress: Progress = lambda _: None,
 ) -> RawData:
@@ -127,13 +128,15 @@ def measure(
         And how it is measured ahead of the scan.
     seed
         Of the noise.
+    start_s
+        The scanner's clock at the first excitation, since midnight.
     header
         Changes to the scan's header: flip angles and repetition times of sets.
     progress
         Called with numbers of readouts made.
     """
     table = scan.readouts(np.arange(1))
-    table["acquisition_time_stamp"] = time_stamps(scan, table["contrast"])
+    table["acquisition_time_stamp"] = time_stamps(scan, table["contrast"], start_s)
     table["active_channels"] = n_coils
     table["flags"][-1] |= np.uint64(LAST_IN_MEASUREMENT_FLAG)
     rows = readout_table(scan, noise.n_readouts)

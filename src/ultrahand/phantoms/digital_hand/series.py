@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from ultrahand.phantoms.digital_hand.cartesian_series import cartesian, cartesian_scan
@@ -10,7 +12,11 @@ from ultrahand.phantoms.digital_hand.measure import Progress, Scan, measure
 from ultrahand.phantoms.digital_hand.protocol import Cartesian, Dynamic, Radial3D, Series
 from ultrahand.phantoms.digital_hand.radial_series import radial, radial_scan
 from ultrahand.phantoms.digital_hand.setting import Setting
+from ultrahand.phantoms.setting import START_S
 from ultrahand.records import RawData
+
+PAUSE_S: Final = 20.0
+"""Between the end of a series and the start of the next: shim, frequency, gains (assumed)."""
 
 
 def raw_of(setting: Setting, series: Series, number: int, progress: Progress) -> RawData:
@@ -37,9 +43,25 @@ def raw_of(setting: Setting, series: Series, number: int, progress: Progress) ->
         n_coils=coils.n_coils,
         noise=scan.noise,
         seed=noise_seed,
+        start_s=_start_s(setting, number),
         header=header,
         progress=progress,
     )
+
+
+def _start_s(setting: Setting, number: int) -> float:
+    """Return when a series starts: the examination's clock runs through all series before it."""
+    before = setting.protocol.series[:number]
+    return START_S + sum(_duration_s(setting, series) + PAUSE_S for series in before)
+
+
+def _duration_s(setting: Setting, series: Series) -> float:
+    """Return how long a series takes."""
+    if isinstance(series, Radial3D):  # its trajectory, which has no say, takes long to design
+        return series.n_spokes * len(series.flips_deg) * series.tr_s
+    scan = scan_of(setting, series)
+    shots = len(scan.readouts(np.arange(1))) // len(scan.echo_times_s)
+    return shots * sum(scan.cycle_s) / len(scan.cycle_s)
 
 
 def scan_of(setting: Setting, series: Series) -> Scan:
