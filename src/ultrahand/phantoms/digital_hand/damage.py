@@ -208,6 +208,9 @@ def _places(person: Person, deposit: Deposit, size: np.ndarray) -> Iterator[np.n
         (middle, middle + 8, middle - 8, middle + 14),
     ):
         yield np.array([little.at(z)[0] - out * s, little.at(z)[1] + up * s, z])
+    for d, below, down in product((4, 3), (9.0, 5.0, 13.0), np.arange(9.0, 16.0, 0.25)):
+        z = person.rays[d].z_mm["mc"][1] - below * s  # in the pad below the knuckles
+        yield np.array([person.rays[d].at(z)[0], -down * s, z])
 
 
 def _in_fat(solids: Sequence[Solid], stack: Stack) -> bool:
