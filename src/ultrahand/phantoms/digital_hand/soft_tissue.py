@@ -148,11 +148,11 @@ def _palm(person: Person, level: Levels) -> Mapping[str, list[Knot]]:
         "palm2": [
             across(first, ulnar(first, 16.0), radial(first, 14.0), -3.4, 18.4),
             across(middle, ulnar(middle, 14.0), radial(middle, 15.0), -2.4, 17.4),
-            across(last, ulnar(last, 11.5), radial(last, 14.0), -0.8, 16.6),
+            across(last, ulnar(last, 11.5), radial(last, 15.0), -0.8, 16.9),
         ],
         "palm3": [
-            across(last, web(last), radial(last, 14.0), -0.6, 16.6),
-            across(level.fingers, web(level.fingers), radial(level.fingers, 12.6), -0.4, 13.8),
+            across(last, web(last), radial(last, 15.0), -0.6, 17.0),
+            across(level.fingers, web(level.fingers), radial(level.fingers, 13.2), -0.4, 14.2),
         ],
     }
 
