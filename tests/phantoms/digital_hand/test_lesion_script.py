@@ -294,7 +294,7 @@ def test_what_is_no_script_is_refused(text, field, expected):
     ("text", "words"),
     [
         (entry("erosion", site='"dp5_head"', volume_mm3=120), "a hole that leaves marrow"),
-        (entry("erosion", site='"trapezium"', volume_mm3=120), "a hole that leaves marrow"),
+        (entry("erosion", site='"pisiform"', volume_mm3=120), "a hole that leaves marrow"),
         (entry("calcinosis", size_mm=25), "a size that the fat there has room for"),
         pytest.param(
             entry("synovitis", joint='"dip5"', thickness_mm=3.0),

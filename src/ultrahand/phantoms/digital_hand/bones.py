@@ -10,6 +10,7 @@ import numpy as np
 from ultrahand.phantoms.digital_hand.person import DIGITS, SEGMENTS, Person, Ray, joint_names
 from ultrahand.phantoms.digital_hand.solids import Solid
 from ultrahand.phantoms.digital_hand.stack import Stack, tube_mm
+from ultrahand.records.arrays import Float64
 from ultrahand.units import M_PER_MM
 
 _FRACTION: Final = (0.0, 0.16, 0.5, 0.84, 1.0)
@@ -25,17 +26,19 @@ PROFILE: Final[Mapping[str, tuple[tuple[float, float], ...]]] = {
 }
 GIRTH: Final = {1: 1.12, 2: 1.0, 3: 1.03, 4: 0.97, 5: 0.86}
 """Assumed: how thick a digit's bones are beside the index finger's."""
-# Assumed centres and semi-axes of the carpal bones in mm at scale 1.
+# Assumed centres and semi-axes of the carpal bones in mm at scale 1: some 1 mm apart in each row.
 CARPALS: Final[Mapping[str, tuple[tuple[float, float, float], tuple[float, float, float]]]] = {
-    "scaphoid": ((14.0, 0.0, 9.6), (6.6, 6.6, 7.2)),
-    "lunate": ((0.4, 0.5, 9.4), (6.4, 7.0, 7.0)),
-    "triquetrum": ((-12.4, 0.5, 9.6), (5.8, 6.2, 6.8)),
+    "scaphoid": ((13.9, 0.0, 9.1), (6.4, 7.2, 7.3)),
+    "lunate": ((0.5, 0.3, 9.1), (6.0, 7.6, 7.3)),
+    "triquetrum": ((-12.3, 0.8, 9.1), (5.7, 6.8, 7.2)),
     "pisiform": ((-18.6, -9.0, 9.0), (3.6, 3.4, 4.6)),
-    "trapezium": ((22.4, -4.5, 18.5), (4.9, 5.6, 5.0)),
-    "trapezoid": ((11.6, 1.0, 28.0), (5.0, 6.2, 7.6)),
-    "capitate": ((0.4, 1.0, 28.6), (5.6, 7.2, 8.6)),
-    "hamate": ((-13.0, 0.5, 27.6), (6.6, 6.6, 7.4)),
+    "trapezium": ((23.6, -4.6, 18.7), (5.8, 6.2, 4.3)),
+    "trapezoid": ((12.4, 0.8, 28.2), (4.7, 6.4, 8.4)),
+    "capitate": ((0.4, -0.4, 28.6), (6.2, 8.0, 8.9)),
+    "hamate": ((-13.6, 0.0, 26.9), (6.7, 7.2, 7.2)),
 }
+BLOCK_ROUND: Final = 0.6
+"""Assumed: share of a carpal bone's half length over which each end is rounded."""
 CAPSULE_MM: Final = 0.6
 """Assumed thickness of a healthy synovial lining with its capsule."""
 HALF_CAPSULE_MM: Final = {"mcp": 4.5, "ip": 3.6, "pip": 3.6, "dip": 3.0}
@@ -87,6 +90,13 @@ def marrow_of(cortex: Stack, scale: float) -> Stack:
         centre, semi = cortex.at(np.array(z * M_PER_MM))
         path.append((z, *(centre / M_PER_MM), *(semi / M_PER_MM - thick * scale)))
     return tube_mm(path, caps=(1.5 * scale, 1.5 * scale))
+
+
+def carpal_mm(centre: Float64, semi: Float64) -> Stack:
+    """Return a carpal bone: an elliptic block with rounded ends, which fills its row better."""
+    (x, y, z), (a, b, c) = centre.tolist(), semi.tolist()
+    round_mm = BLOCK_ROUND * c
+    return tube_mm([(z - c, x, y, a, b), (z + c, x, y, a, b)], caps=(round_mm, round_mm))
 
 
 def forearm(person: Person) -> Iterator[Solid]:

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from ultrahand.errors import InputError
-from ultrahand.phantoms.digital_hand.bones import CARPALS, girth, long_bone, marrow_of
+from ultrahand.phantoms.digital_hand.bones import CARPALS, carpal_mm, girth, long_bone, marrow_of
 from ultrahand.phantoms.digital_hand.joints import between
 from ultrahand.phantoms.digital_hand.lesions import Deposit, Erosion, Lesions
 from ultrahand.phantoms.digital_hand.person import DIGITS, SEGMENTS, Person
@@ -36,7 +36,7 @@ def carpal_bones(person: Person, lesions: Lesions) -> Iterator[Solid]:
         at = np.array(centre) * person.scale
         size = np.array(semi) * person.scale
         inner, place = size - _CORTEX_MM * person.scale, at.copy()
-        yield Solid(name=f"{name}_cortex", tissue="cortical_bone", stack=ellipsoid_mm(at, size))
+        yield Solid(name=f"{name}_cortex", tissue="cortical_bone", stack=carpal_mm(at, size))
         for erosion in (e for e in lesions.erosions if e.site == name):
             axis, sign = _ASIDE[erosion.side]
             across, along = _erosion_size(erosion)
@@ -50,10 +50,10 @@ def carpal_bones(person: Person, lesions: Lesions) -> Iterator[Solid]:
             inner[axis], place[axis] = 0.5 * (edge - far), sign * 0.5 * (edge + far)
             stack = ellipsoid_mm(hole, (across, across, along))
             yield Solid(name=f"{name}_erosion", tissue="erosion", stack=stack)
-        yield Solid(name=f"{name}_marrow", tissue="yellow_marrow", stack=ellipsoid_mm(place, inner))
+        yield Solid(name=f"{name}_marrow", tissue="yellow_marrow", stack=carpal_mm(place, inner))
         for oedema in (o for o in lesions.oedemas if o.site == name):
             part = inner * min(oedema.share, 0.98) ** (1 / 3)
-            stack = ellipsoid_mm(place, part)
+            stack = carpal_mm(place, part)
             yield Solid(name=f"{name}_oedema", tissue="marrow_oedema", stack=stack)
 
 
@@ -208,6 +208,9 @@ def _places(person: Person, deposit: Deposit, size: np.ndarray) -> Iterator[np.n
         (middle, middle + 8, middle - 8, middle + 14),
     ):
         yield np.array([little.at(z)[0] - out * s, little.at(z)[1] + up * s, z])
+    for d, below, down in product((4, 3), (9.0, 5.0, 13.0), np.arange(9.0, 16.0, 0.25)):
+        z = person.rays[d].z_mm["mc"][1] - below * s  # in the pad below the knuckles
+        yield np.array([person.rays[d].at(z)[0], -down * s, z])
 
 
 def _in_fat(solids: Sequence[Solid], stack: Stack) -> bool:

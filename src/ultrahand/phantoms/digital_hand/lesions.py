@@ -58,7 +58,8 @@ class Deposit:
     """Calcium under the skin."""
 
     place: str
-    """``pulp`` of a fingertip, or ``palm``: its ulnar border."""
+    """``pulp`` of a fingertip, or ``palm``: its ulnar border, else the pad below the
+    knuckles."""
     digit: int
     shape: str
     size_mm: float

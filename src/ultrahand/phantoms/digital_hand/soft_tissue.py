@@ -28,6 +28,10 @@ from ultrahand.units import M_PER_MM
 Knot = tuple[float, float, float, float, float]
 FINGER_GIRTH: Final = {1: 1.22, 2: 1.02, 3: 1.03, 4: 0.98, 5: 0.93}
 """Assumed: thickness of a digit beside the index finger's."""
+FAT_MM: Final = (2.4, 2.0)
+"""Assumed: fat under the skin of wrist and palm, at the sides and at palm and back."""
+SEPTUM_MM: Final = 0.4
+"""Assumed: fat between a muscle and what lies beside it."""
 SHEATH_MM: Final = 0.25
 """Assumed: fluid around a flexor tendon in its sheath."""
 
@@ -61,7 +65,7 @@ def levels_of(person: Person) -> Levels:
 
     def half_way(digit: int) -> float:
         low, high = person.rays[digit].z_mm["pp"]
-        return low + 0.45 * (high - low)
+        return low + (0.52 if digit == 5 else 0.45) * (high - low)
 
     low, high = person.rays[1].z_mm["mc"]
     return Levels(
@@ -79,21 +83,18 @@ def layers(person: Person, swelling: Swelling) -> Iterator[Solid]:
         skin = person.skin_mm + swelling.skin.get(digit, 0.0)
         yield Solid(name=f"{name}_skin", tissue="skin", stack=outer)
         yield Solid(name=f"{name}_fat", tissue="subcutaneous_fat", stack=_inside(outer, skin, name))
-    yield Solid(
-        name="wrist_core",
-        tissue="muscle",
-        stack=tube_mm(_wrist_core(person, outlines(person, swelling)["palm1"], swelling)),
-    )
+    yield from _cores(person, swelling)
 
 
 def outlines(person: Person, swelling: Swelling) -> Mapping[str, Stack]:
     """Return the surface of each region: ``palm1`` to ``palm3``, ``digit1`` to ``digit5``."""
     level = levels_of(person)
     knuckles = max(swelling.capsule.get(f"mcp{d}", 0.0) for d in DIGITS[1:])
+    sheath = 2.6 * max(swelling.sheath.get(d, 0.0) for d in (2, 3, 4))
     more = swelling.skin.get(0, 0.0)
     found = {}
     for name, path in _palm(person, level).items():
-        thick = more + (0.0 if name == "palm1" else 1.7 * knuckles)
+        thick = more + {"palm1": 0.0, "palm2": 1.7 * knuckles}.get(name, 1.7 * knuckles + sheath)
         found[name] = tube_mm([(z, x, y, a + more, b + thick) for z, x, y, a, b in path])
     starts = {1: level.thumb, 5: level.little}
     for d in DIGITS:
@@ -117,37 +118,41 @@ def _inside(outer: Stack, depth_mm: float, name: str) -> Stack:
 def _palm(person: Person, level: Levels) -> Mapping[str, list[Knot]]:
     """Return the palm's outline in mm; assumed, around the rays of this person."""
     s = person.scale
-    index, ring, little = (person.rays[d] for d in (2, 4, 5))
-    thumb = person.rays[1].at(level.thumb)[0]
+    index, little = person.rays[2], person.rays[5]
     mcp = index.z_mm["mcp2"][0]
-    gap = 0.5 * (ring.at(level.fingers)[0] + little.at(level.fingers)[0]) + 1.9 * s
 
     def across(z: float, left: float, right: float, y: float, b: float) -> Knot:
         return (z, 0.5 * (left + right), s * y, 0.5 * (right - left), s * b)
 
-    def ulnar(z: float) -> float:
-        return little.at(z)[0] - 16.5 * s
+    def thumb_at(z: float) -> float:
+        return person.rays[1].at(z)[0]
 
-    def radial(z: float) -> float:
-        return index.at(z)[0] + 16.0 * s
+    def ulnar(z: float, beside: float) -> float:
+        return little.at(z)[0] - beside * s
+
+    def radial(z: float, beside: float) -> float:
+        return index.at(z)[0] + beside * s
+
+    def web(z: float) -> float:
+        return little.at(z)[0] + _room(person, 5, z) + 0.8 * s
 
     first, last, middle = level.thumb, level.little, 0.5 * (level.thumb + mcp)
     return {
         "palm1": [
             across(level.wrist, -29.5 * s, 30.0 * s, -2.6, 19.6),
             across(0.0, -31.5 * s, 32.0 * s, -2.6, 20.0),
-            across(22.0 * s, -36.0 * s, 44.0 * s, -3.2, 20.4),
-            across(44.0 * s, ulnar(44.0 * s), thumb + 10.0 * s, -3.2, 20.8),
-            across(first, ulnar(first), thumb + 16.0 * s, -3.4, 21.0),
+            across(22.0 * s, -36.0 * s, 44.0 * s, -3.4, 20.2),
+            across(44.0 * s, ulnar(44.0 * s, 16.5), thumb_at(44.0 * s) + 14.0 * s, -4.6, 19.8),
+            across(first, ulnar(first, 16.5), thumb_at(first) + 17.0 * s, -5.6, 19.8),
         ],
         "palm2": [
-            across(first, ulnar(first), radial(first) - 4.5 * s, -3.2, 20.2),
-            across(middle, ulnar(middle), radial(middle), -2.4, 18.4),
-            across(last, ulnar(last) + 1.0 * s, radial(last), -1.4, 17.0),
+            across(first, ulnar(first, 16.0), radial(first, 14.0), -3.4, 18.4),
+            across(middle, ulnar(middle, 14.0), radial(middle, 15.0), -2.4, 17.4),
+            across(last, ulnar(last, 11.5), radial(last, 15.0), -0.8, 16.9),
         ],
         "palm3": [
-            across(last, gap, radial(last), -0.8, 18.8),
-            across(level.fingers, gap, radial(level.fingers) - 2.0 * s, -0.8, 15.4),
+            across(last, web(last), radial(last, 15.0), -0.6, 17.0),
+            across(level.fingers, web(level.fingers), radial(level.fingers, 13.2), -0.4, 14.2),
         ],
     }
 
@@ -200,27 +205,41 @@ def _room(person: Person, digit: int, z: float) -> float:
     return min(found)
 
 
-def _wrist_core(person: Person, surface: Stack, swelling: Swelling) -> list[Knot]:
-    """Return what fills the wrist inside of its fat: up to the bases of the metacarpals."""
-    s, level = person.scale, levels_of(person)
-    skin = person.skin_mm + swelling.skin.get(0, 0.0)
-    path = []
-    for z in np.linspace(level.wrist, person.rays[5].z_mm["mc"][0] + 0.6 * s, 4):
-        centre, semi = (v / M_PER_MM for v in surface.at(np.array(z * M_PER_MM)))
-        a, b = float(semi[0]) - skin - 2.4 * s, float(semi[1]) - skin - 1.7 * s
-        path.append((float(z), float(centre[0]), float(centre[1]), a, b))
-    return path
+def _cores(person: Person, swelling: Swelling) -> Iterator[Solid]:
+    """Yield what fills wrist and palm inside of their fat: muscle up to below the knuckles.
+
+    They meet in flat planes; beyond the last one is the fat of the webs.
+    """
+    s, level, surface = person.scale, levels_of(person), outlines(person, swelling)
+    depth = person.skin_mm + swelling.skin.get(0, 0.0)
+    base, head = person.rays[5].z_mm["mc"]
+    for name, region, low, high in (
+        ("wrist_core", "palm1", level.wrist, base + 0.6 * s),
+        ("palm_core1", "palm1", base + 0.6 * s, level.thumb),
+        ("palm_core2", "palm2", level.thumb, head - 7.0 * s),
+    ):
+        path = []
+        for z in np.linspace(low, high, 4):
+            centre, semi = (v / M_PER_MM for v in surface[region].at(np.array(z * M_PER_MM)))
+            a, b = (float(v) - depth - fat * s for v, fat in zip(semi, FAT_MM, strict=True))
+            path.append((float(z), float(centre[0]), float(centre[1]), a, b))
+        yield Solid(name=name, tissue="muscle", stack=tube_mm(path))
 
 
 def muscles(person: Person) -> Iterator[Solid]:
-    """Yield the muscles between the metacarpals and those of thumb and little finger.
+    """Yield the muscles between the metacarpals, each in a thin layer of fat.
 
-    Their places are assumed: where neither tendons nor arteries pass.
+    The other muscles of the palm are not told apart.
     """
     s, rays = person.scale, person.rays
 
-    def belly(name: str, path: list[Knot], cap: float) -> Solid:
-        return Solid(name=name, tissue="muscle", stack=tube_mm(path, caps=(cap, cap)))
+    def belly(name: str, path: list[Knot], cap: float) -> Iterator[Solid]:
+        thin = SEPTUM_MM * s
+        inner = [(z, x, y, a - min(thin, 0.5 * a), b - thin) for z, x, y, a, b in path]
+        outer = tube_mm(path, caps=(cap, cap))
+        yield Solid(name=f"{name}_septum", tissue="subcutaneous_fat", stack=outer)
+        stack = tube_mm(inner, caps=(cap, cap))
+        yield Solid(name=name, tissue="muscle", stack=stack)
 
     for d in (2, 3, 4):
         low = max(rays[n].z_mm["mc"][0] for n in (d, d + 1)) + 3.0 * s
@@ -230,25 +249,15 @@ def muscles(person: Person) -> Iterator[Solid]:
             (left, y), (right, other) = rays[d + 1].at(z), rays[d].at(z)
             inner = left + semi_at(person, d + 1, z)[0], right - semi_at(person, d, z)[0]
             half = 0.5 * (inner[1] - inner[0]) - 0.7 * s
-            path.append((z, 0.5 * sum(inner), 0.5 * (y + other) + 0.4 * s, half, 5.2 * s))
-        yield belly(f"interosseus{d}", path, 8.0 * s)
-    level = levels_of(person)
-    low, high = 50.5 * s, level.thumb
-    first = []
+            path.append((z, 0.5 * sum(inner), 0.5 * (y + other) - 0.2 * s, half, 5.0 * s))
+        yield from belly(f"interosseus{d}", path, 8.0 * s)
+    low, high = 50.5 * s, levels_of(person).thumb
+    first: list[Knot] = []
     for z in (low, 0.5 * (low + high), high):
         left, right = rays[2].at(z)[0] + 8.4 * s, rays[1].at(z)[0] - 9.4 * s
-        first.append((z, 0.5 * (left + right), 2.2 * s, max(0.5 * (right - left), 0.5), 6.6 * s))
-    yield belly("interosseus1", first, 3.0 * s)
-    thenar = [
-        (z * s, x * s, -16.6 * s, 8.0 * s, 2.0 * s) for z, x in ((37, 23), (47, 27), (57, 30))
-    ]
-    yield belly("thenar", thenar, 7.0 * s)
-    low, high = (rays[5].z_mm["mc"][0] + f for f in (5.0 * s, 44.0 * s))
-    side: list[Knot] = []
-    for z in np.linspace(low, high, 3).tolist():
-        x, y = rays[5].at(z)
-        side.append((z, x - 10.4 * s, y - 4.0 * s, 3.0 * s, 5.0 * s))
-    yield belly("hypothenar", side, 9.0 * s)
+        half = max(0.5 * (right - left), 0.5)
+        first.append((z, 0.5 * (left + right), 0.4 * s, half, 5.6 * s))
+    yield from belly("interosseus1", first, 3.0 * s)
 
 
 def tendons(person: Person, swelling: Swelling) -> Iterator[Solid]:

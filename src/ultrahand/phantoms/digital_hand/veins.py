@@ -122,7 +122,7 @@ def back_veins(
             yield Vessel(
                 name=f"vein_back_{proximal}{distal}",
                 kind="vein",
-                stack=tube_mm(_back(person, proximal, distal)),
+                stack=settle(there, tube_mm(_back(person, proximal, distal))),
                 upstream=None,
                 arrival_s=min(arrival[d] for d in feeding),
             )
@@ -172,6 +172,12 @@ def _back(person: Person, proximal: int, distal: int) -> list[Knot]:
     high = min(ray.z_mm["mc"][1] for ray in rays) - 9.0 * s
     lane = {2: 4.8, 3: -1.7, 4: -8.0}[proximal] * s
     a, b = (s * v for v in _BACK_MM)
-    path = [(-29.0 * s, 0.9 * lane, 10.4 * s, a, b), (16.0 * s, lane, 10.2 * s, a, b)]
-    upper = (0.5 * (16.0 * s + high), high)
-    return [*path, *((z, 0.5 * sum(ray.at(z)[0] for ray in rays), 8.2 * s, a, b) for z in upper)]
+
+    def knot(z: float, share: float, y: float) -> Knot:
+        midway = 0.5 * sum(ray.at(z)[0] for ray in rays)
+        return z, lane + share * (midway - lane), s * y, a, b
+
+    path = [(-29.0 * s, 0.9 * lane, 10.4 * s, a, b), knot(16.0 * s, 0.0, 10.2)]
+    path.append(knot(27.0 * s, 0.18, 9.4))  # between the tendons, before they part
+    y = 7.2 if proximal == 4 else 8.2  # the hand is thinner there
+    return [*path, knot(0.5 * (16.0 * s + high), 1.0, y), knot(high, 1.0, y)]
