@@ -126,8 +126,22 @@ def landmark_rows(subject: Subject) -> Rows:
     return rows
 
 
-def vial_rows(subject: Subject, radius_mm: float, relative_stderr: float) -> Rows:
-    """Return the vials as spheres that fit into them, with their concentrations."""
+def vial_rows(
+    subject: Subject, radius_mm: float, relative_stderr: float, least_stderr: float
+) -> Rows:
+    """Return the vials as spheres that fit into them, with their concentrations.
+
+    Parameters
+    ----------
+    subject
+        The examination's.
+    radius_mm
+        Of a sphere inside of each vial.
+    relative_stderr
+        Standard error of a concentration, relative to it.
+    least_stderr
+        In mmol/L: no standard error is below it, as a fit weighted with 0 has no weights.
+    """
     rows: Rows = []
     for vial in subject.vials:
         patient = subject.placement.to_patient(np.array(vial.centre_mm) * M_PER_MM)
@@ -138,8 +152,8 @@ def vial_rows(subject: Subject, radius_mm: float, relative_stderr: float) -> Row
                 **_ras(patient),
                 "radius_mm": radius_mm,
                 "concentration_mmol_per_l": vial.concentration_mmol_per_l,
-                "concentration_stderr_mmol_per_l": round(
-                    relative_stderr * vial.concentration_mmol_per_l, 6
+                "concentration_stderr_mmol_per_l": max(
+                    round(relative_stderr * vial.concentration_mmol_per_l, 6), least_stderr
                 ),
                 "t1_ms": 1e3 * sodium.t1_s,
                 "t2star_short_ms": 1e3 * sodium.t2star_short_s,
@@ -167,7 +181,7 @@ def joint_rows(subject: Subject) -> Rows:
             mean = (cartilage * cartilages + fluid * volumes[2]) / sum(volumes)
             rows.append(
                 {
-                    "name": joint,
+                    "name": prefix + joint,
                     "side": side,
                     **_place(subject, side, hand.joints[joint]),
                     "cartilage_thickness_mm": hand.person.cartilage_mm[joint],
