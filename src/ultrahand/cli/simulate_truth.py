@@ -47,7 +47,7 @@ def write_truth(setting: Setting, folder: Path) -> None:
     tables = {
         "joints": truth.joint_rows(subject),
         "vessels": truth.vessel_rows(subject, arrivals),
-        "transit": truth.transit_rows(subject),
+        "transit": truth.transit_rows(subject, arrivals),
         "lesions": truth.lesion_rows(subject),
         "solids": truth.solid_rows(subject),
     }

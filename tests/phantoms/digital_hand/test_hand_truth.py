@@ -277,7 +277,7 @@ def test_two_hands_have_names_of_their_own():
         assert row["name"].startswith(row["side"][0] + "_")
     for row in vessel_rows(subject, arrivals_of(subject)):
         assert row["upstream"] is None or row["upstream"].startswith(row["side"][0] + "_")
-    assert len(transit_rows(subject)) == 10
+    assert len(transit_rows(subject, arrivals_of(subject))) == 10
     assert len(joint_rows(subject)) == 36
     assert joint_labels(subject)[1:3] == ["r_cmc1", "r_mcp1"]
     x = {row["name"]: row["x_mm"] for row in landmark_rows(subject)}

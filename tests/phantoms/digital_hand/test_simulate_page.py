@@ -114,7 +114,7 @@ def test_the_page_names_the_columns_of_the_tables():
     for rows in (
         truth.joint_rows(subject),
         truth.vessel_rows(subject, arrivals_of(subject)),
-        truth.transit_rows(subject),
+        truth.transit_rows(subject, arrivals_of(subject)),
         truth.lesion_rows(subject),
         truth.solid_rows(subject),
         truth.landmark_rows(subject),
