@@ -14,7 +14,11 @@ from ultrahand.phantoms.digital_hand import truth
 from ultrahand.phantoms.digital_hand.dynamic_series import arrivals_of, courses_of, shot_times_s
 from ultrahand.phantoms.digital_hand.protocol import Cartesian, Dynamic, Radial3D, Series
 from ultrahand.phantoms.digital_hand.series import scan_of
-from ultrahand.phantoms.digital_hand.vials import RADIUS_MM, STDERR_MMOL_PER_L
+from ultrahand.phantoms.digital_hand.vials import (
+    LEAST_STDERR_MMOL_PER_L,
+    RADIUS_MM,
+    RELATIVE_STDERR,
+)
 from ultrahand.phantoms.setting import geometry_of
 from ultrahand.records import Geometry
 
@@ -37,12 +41,13 @@ def write_truth(setting: Setting, folder: Path) -> None:
     place.mkdir()
     subject = setting.subject
     write_tsv(folder / "landmarks.tsv", truth.landmark_rows(subject))
-    write_tsv(folder / "vials.tsv", truth.vial_rows(subject, RADIUS_MM, STDERR_MMOL_PER_L))
+    vials = truth.vial_rows(subject, RADIUS_MM, RELATIVE_STDERR, LEAST_STDERR_MMOL_PER_L)
+    write_tsv(folder / "vials.tsv", vials)
     arrivals = arrivals_of(subject)
     tables = {
         "joints": truth.joint_rows(subject),
         "vessels": truth.vessel_rows(subject, arrivals),
-        "transit": truth.transit_rows(subject),
+        "transit": truth.transit_rows(subject, arrivals),
         "lesions": truth.lesion_rows(subject),
         "solids": truth.solid_rows(subject),
     }

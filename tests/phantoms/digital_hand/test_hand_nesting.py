@@ -39,7 +39,7 @@ def assert_fits(subject):
         middle = item.stack.points(np.array([0.5 * sum(item.stack.ends_m)]))
         assert item.stack.contains(middle)[0]
         parent = innermost(subject.solids, range(number), middle)[0]
-        outer = item.tissue in ("skin", "holder")
+        outer = item.tissue in ("skin", "fibrotic_skin", "holder")
         assert (parent == AIR) == outer, item.name
         assert outer or subject.side[parent] == subject.side[number]
 

@@ -56,6 +56,11 @@ def table(script):
     return {row["name"]: row for row in vessel_rows(subject, arrivals_of(subject))}
 
 
+def transits(*case, **options):
+    subject = hands.subject(*case, **options)
+    return transit_rows(subject, arrivals_of(subject))
+
+
 @cache
 def vessels(script):
     return {v.name: v for v in hands.subject(script=script).hands["right"].vessels}
@@ -78,7 +83,7 @@ def test_every_proper_artery_fills_when_its_level_does():
 
 
 def test_veins_follow_the_arteries_by_the_transit_time():
-    rows, transit = table(EVEN), transit_rows(hands.subject(script=EVEN))
+    rows, transit = table(EVEN), transits(script=EVEN)
     for row in transit:
         digit = row["digit"]
         first = rows[f"proper_{digit}_ulnar_P"]["arrival_s"]
@@ -104,6 +109,32 @@ def test_drawn_transit_times_are_those_of_the_vessels():
         found += len(veins)
     assert found >= 5
     assert len(set(hand.transit_s.values())) > 1
+
+
+@pytest.mark.parametrize(
+    ("case", "merged"),
+    [
+        ((1, "healthy", "right"), False),
+        ((1, "healthy", "both", "[drawn]\ntransit_s = [16.0, 8.0]\n"), True),
+    ],
+)
+def test_transit_times_are_the_differences_of_the_vessels_arrivals(case, merged):
+    """Both hands may have more than 12 arrivals: what is merged is merged in both tables."""
+    subject = hands.subject(*case)
+    rows, seen = vessel_rows(subject, arrivals_of(subject)), 0
+    assert (len({row["drawn_arrival_s"] for row in rows}) > MAX_CLASSES) == merged
+    assert any(row["arrival_s"] != row["drawn_arrival_s"] for row in rows) == merged
+    for transit in transit_rows(subject, arrivals_of(subject)):
+        own = [r for r in rows if (r["side"], r["digit"]) == (transit["side"], transit["digit"])]
+        first = [r for r in own if r["kind"] == "artery" and r["level"] == "P"]
+        for vein in (r for r in own if r["kind"] == "vein"):
+            for artery in first:
+                for drawn in ("", "drawn_"):
+                    key = f"{drawn}arrival_s"
+                    difference = vein[key] - artery[key]
+                    assert difference == pytest.approx(transit[f"{drawn}transit_s"], abs=1e-9)
+                seen += 1
+    assert seen >= 20
 
 
 def test_few_arrivals_stay_and_many_are_merged_nearest_first():
@@ -241,6 +272,26 @@ def test_a_stenosis_narrows_the_diameter_by_its_percentage():
     assert here[0] / there[0] == pytest.approx(0.6, rel=1e-9)
 
 
+def test_a_stenosis_shows_in_the_table():
+    narrow, wide = (table(s)["proper_3_radial_P"] for s in (ILL, EVEN))
+    assert narrow["stenosis_percent"] == pytest.approx(40.0, abs=0.1)
+    assert narrow["min_lumen_area_mm2"] == pytest.approx(0.36 * 0.5, rel=1e-3)
+    assert narrow["min_lumen_area_mm2"] < 0.5 * wide["min_lumen_area_mm2"]
+    others = {row["stenosis_percent"] for row in table(EVEN).values()}
+    others |= {r["stenosis_percent"] for n, r in table(ILL).items() if n != "proper_3_radial_P"}
+    assert others == {None}
+
+
+def test_the_least_lumen_is_that_of_the_narrowest_cross_section():
+    for script in (EVEN, ILL):
+        for name, row in table(script).items():
+            stack = vessels(script)[name].stack
+            at = np.linspace(stack.knots_m[0], stack.knots_m[-1], 1001)
+            _, _, a, b = integrals.profile(stack, at).T
+            assert row["min_lumen_area_mm2"] == pytest.approx(np.pi * (a * b).min() * 1e6, rel=1e-3)
+            assert row["min_lumen_area_mm2"] <= row["lumen_area_mm2"] * (1 + 1e-9)
+
+
 def test_a_delayed_artery_fills_later_at_every_level():
     for level in "PMD":
         name = f"proper_4_radial_{level}"
@@ -251,7 +302,7 @@ def test_a_delayed_artery_fills_later_at_every_level():
 
 def test_a_digit_without_veins_has_none_and_no_transit_time():
     assert not [n for n in table(ILL) if n.startswith("vein_5")]
-    row = transit_rows(hands.subject(script=ILL))[4]
+    row = transits(script=ILL)[4]
     assert (row["digit"], row["n_dorsal_veins"], row["transit_s"]) == (5, 0, None)
     assert [n for n in table(EVEN) if n.startswith("vein_5_dorsal")]
 

@@ -18,6 +18,7 @@ from ultrahand.phantoms.digital_hand.lesions import (
 )
 from ultrahand.phantoms.digital_hand.subject import lesions_of, make_subject
 from ultrahand.phantoms.digital_hand.truth import lesion_rows
+from ultrahand.physics.tissues import tissue
 
 EVERY = """
 [drawn]
@@ -143,6 +144,14 @@ def test_a_script_comes_on_top_of_its_preset():
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_a_script(name):
     assert parse(preset_text(name), "right").lumen_mm2 == preset(name, "right").lumen_mm2
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name != "healthy"])
+def test_a_preset_s_cartilage_has_clearly_lost_sodium(name):
+    healthy = tissue("cartilage").sodium.concentration_mmol_per_l
+    values = preset(name, "right").cartilage.values()
+    assert values
+    assert max(values) < 0.85 * healthy
 
 
 def nearly(key):
@@ -329,6 +338,8 @@ def test_every_lesion_of_a_script_is_in_the_truth():
     assert tissues["cmc1_cartilage_distal"].concentration_mmol_per_l == 190
     assert tissues["mcp1_cartilage_distal"].concentration_mmol_per_l is None
     assert not [name for name in tissues if name.startswith("vein_4")]
+    assert {tissues[f"palm{n}_skin"].tissue for n in (1, 2, 3)} == {"fibrotic_skin"}
+    assert {tissues[f"digit{n}_skin"].tissue for n in range(1, 6)} == {"skin"}
 
 
 def test_swellings_are_as_thick_as_asked():

@@ -22,6 +22,7 @@ from ultrahand.phantoms.digital_hand.protocol_page import protocol_table
 from ultrahand.phantoms.digital_hand.series import scan_of
 from ultrahand.phantoms.digital_hand.setting import Setting
 from ultrahand.phantoms.digital_hand.subject import make_subject
+from ultrahand.physics.tissues import tissue
 
 PAGE = Path(__file__).parents[3] / "docs" / "simulate.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -81,6 +82,8 @@ def test_the_example_has_every_kind_and_every_key_and_fits():
     assert {s.present for s in lesions.arteries.values()} == {True, False}
     subject = make_subject(1, "healthy", "right", example)
     assert len(subject.solids) > 200
+    healthy = tissue("cartilage").sodium.concentration_mmol_per_l
+    assert max(lesions.cartilage.values()) < 0.85 * healthy
 
 
 def expanded(text):
@@ -111,7 +114,7 @@ def test_the_page_names_the_columns_of_the_tables():
     for rows in (
         truth.joint_rows(subject),
         truth.vessel_rows(subject, arrivals_of(subject)),
-        truth.transit_rows(subject),
+        truth.transit_rows(subject, arrivals_of(subject)),
         truth.lesion_rows(subject),
         truth.solid_rows(subject),
         truth.landmark_rows(subject),

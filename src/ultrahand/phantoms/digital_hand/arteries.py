@@ -32,6 +32,10 @@ RADIUS_MM: Final = {
     "common": 0.65,
 }
 """Assumed, between ultrasound's 2 to 2.6 mm for the radial artery and the proper digital ones."""
+_SEEN: Final = 201
+"""Levels at which the width of a piece is looked at, beside its knots."""
+_HALF_STENOSIS_MM: Final = 3.0
+"""Half the length of a narrowing (assumed)."""
 HEALTHY_LUMEN_MM2: Final = (0.53, 0.26)
 SSC_LUMEN_MM2: Final = (0.13, 0.06)
 """Proper palmar digital arteries, mean and standard deviation, 8 and 8 people at 3 T (Wang et al.,
@@ -55,6 +59,8 @@ class Vessel:
     side: str = ""
     level: str = ""
     """``P``, ``M``, ``D`` in a digit; empty in the palm."""
+    stenosis_percent: float | None = None
+    """Of the diameter, where this piece is narrowest against its course in health."""
 
     @property
     def lumen_mm2(self) -> float:
@@ -62,6 +68,13 @@ class Vessel:
         low, high = self.stack.ends_m
         _, semi = self.stack.at(np.array(0.5 * (low + high)))
         return float(pi * semi[0] * semi[1] / M_PER_MM**2)
+
+    @property
+    def min_lumen_mm2(self) -> float:
+        """Area of the smallest cross-section, across the stack's axis."""
+        levels = np.union1d(self.stack.knots_m, np.linspace(*self.stack.ends_m, _SEEN))
+        _, semi = self.stack.at(levels)
+        return float(pi * semi.prod(axis=1).min() / M_PER_MM**2)
 
 
 @final
@@ -147,6 +160,8 @@ def proper_arteries(
         radius = sqrt(lumen_mm2[digit, side] / pi)
         course = tube_mm(_proper_path(person, swelling, digit, side, radius, state))
         whole = settle(solids, course)
+        plain = tube_mm(_proper_path(person, swelling, digit, side, radius, ArteryState()))
+        narrow_mm = 0.5 * sum(person.rays[digit].z_mm["pp"])
         upstream = _origin(digit, side)
         low, high = (end / M_PER_MM for end in whole.ends_m)
         stop = high if state.occluded_at is None else low + state.occluded_at * (high - low)
@@ -154,17 +169,41 @@ def proper_arteries(
             if start >= stop - 1.0:
                 break
             name = f"proper_{digit}_{side}_{level}"
+            stack = between(whole, start, min(end, stop))
+            narrow = _narrowing_percent(stack, plain, narrow_mm) if state.stenosis_percent else None
             yield Vessel(
                 name=name,
                 kind="artery",
-                stack=between(whole, start, min(end, stop)),
+                stack=stack,
                 upstream=upstream,
                 arrival_s=arrival[digit, side, level] + state.delay_s,
                 digit=digit,
                 side=side,
                 level=level,
+                stenosis_percent=narrow,
             )
             upstream = name
+
+
+def _narrowing_percent(stack: Stack, plain: Stack, middle_mm: float) -> float | None:
+    """Return how much of its diameter a piece has lost; None where no narrowing lies in it.
+
+    Parameters
+    ----------
+    stack
+        The piece.
+    plain
+        The whole artery's course in health.
+    middle_mm
+        Where the artery is narrowest.
+    """
+    reach = _HALF_STENOSIS_MM * M_PER_MM
+    ends = np.clip(middle_mm * M_PER_MM + np.array([-reach, reach]), *stack.ends_m)
+    if ends[1] <= ends[0]:
+        return None
+    levels = np.union1d(np.linspace(ends[0], ends[1], _SEEN), np.clip(middle_mm * M_PER_MM, *ends))
+    area = stack.at(levels)[1].prod(axis=1) / plain.at(levels)[1].prod(axis=1)
+    return float(100.0 * (1.0 - np.sqrt(area.min())))
 
 
 def _origin(digit: int, side: str) -> str:
@@ -295,12 +334,12 @@ def _through_web(
 def _narrowed(
     path: list[tuple[float, float, float, float, float]], middle: float, percent: float
 ) -> list[tuple[float, float, float, float, float]]:
-    """Narrow an artery over 6 mm around the middle of the proximal phalanx."""
+    """Narrow an artery over twice `_HALF_STENOSIS_MM` around the middle of the proximal phalanx."""
     if percent <= 0:
         return path
     stack = tube_mm(path)
     extra = []
-    for z in (middle - 3.0, middle + 3.0):
+    for z in (middle - _HALF_STENOSIS_MM, middle + _HALF_STENOSIS_MM):
         centre, semi = (v / M_PER_MM for v in stack.at(np.array(z * M_PER_MM)))
         extra.append((z, *centre, *semi))
     kept = [
@@ -308,7 +347,7 @@ def _narrowed(
         if z == middle
         else (z, x, y, a, b)
         for z, x, y, a, b in path
-        if z == middle or abs(z - middle) > 3.5
+        if z == middle or abs(z - middle) > _HALF_STENOSIS_MM + 0.5
     ]
     return sorted([*kept, *extra])
 

@@ -81,7 +81,8 @@ def layers(person: Person, swelling: Swelling) -> Iterator[Solid]:
     for name, outer in outlines(person, swelling).items():
         digit = int(name.removeprefix("digit")) if name.startswith("digit") else 0
         skin = person.skin_mm + swelling.skin.get(digit, 0.0)
-        yield Solid(name=f"{name}_skin", tissue="skin", stack=outer)
+        kind = "fibrotic_skin" if swelling.skin.get(digit, 0.0) > 0 else "skin"
+        yield Solid(name=f"{name}_skin", tissue=kind, stack=outer)
         yield Solid(name=f"{name}_fat", tissue="subcutaneous_fat", stack=_inside(outer, skin, name))
     yield from _cores(person, swelling)
 

@@ -18,7 +18,7 @@ from ultrahand.phantoms.plates import Plates
 from ultrahand.records.arrays import Float64, Ints, freeze
 
 AIR: Final = -1
-OUTERMOST: Final = ("skin", "holder")
+OUTERMOST: Final = ("skin", "fibrotic_skin", "holder")
 """Tissues that air surrounds."""
 _RIM: Final = np.linspace(0.0, 2.0 * np.pi, 24, endpoint=False)
 

@@ -126,8 +126,22 @@ def landmark_rows(subject: Subject) -> Rows:
     return rows
 
 
-def vial_rows(subject: Subject, radius_mm: float, relative_stderr: float) -> Rows:
-    """Return the vials as spheres that fit into them, with their concentrations."""
+def vial_rows(
+    subject: Subject, radius_mm: float, relative_stderr: float, least_stderr: float
+) -> Rows:
+    """Return the vials as spheres that fit into them, with their concentrations.
+
+    Parameters
+    ----------
+    subject
+        The examination's.
+    radius_mm
+        Of a sphere inside of each vial.
+    relative_stderr
+        Standard error of a concentration, relative to it.
+    least_stderr
+        In mmol/L: no standard error is below it, as a fit weighted with 0 has no weights.
+    """
     rows: Rows = []
     for vial in subject.vials:
         patient = subject.placement.to_patient(np.array(vial.centre_mm) * M_PER_MM)
@@ -138,8 +152,8 @@ def vial_rows(subject: Subject, radius_mm: float, relative_stderr: float) -> Row
                 **_ras(patient),
                 "radius_mm": radius_mm,
                 "concentration_mmol_per_l": vial.concentration_mmol_per_l,
-                "concentration_stderr_mmol_per_l": round(
-                    relative_stderr * vial.concentration_mmol_per_l, 6
+                "concentration_stderr_mmol_per_l": max(
+                    round(relative_stderr * vial.concentration_mmol_per_l, 6), least_stderr
                 ),
                 "t1_ms": 1e3 * sodium.t1_s,
                 "t2star_short_ms": 1e3 * sodium.t2star_short_s,
@@ -167,7 +181,7 @@ def joint_rows(subject: Subject) -> Rows:
             mean = (cartilage * cartilages + fluid * volumes[2]) / sum(volumes)
             rows.append(
                 {
-                    "name": joint,
+                    "name": prefix + joint,
                     "side": side,
                     **_place(subject, side, hand.joints[joint]),
                     "cartilage_thickness_mm": hand.person.cartilage_mm[joint],
@@ -182,7 +196,15 @@ def joint_rows(subject: Subject) -> Rows:
 
 
 def vessel_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
-    """Return the pieces of all vessels: the graph, when each fills, how wide it is."""
+    """Return the pieces of all vessels: the graph, when each fills, how wide it is.
+
+    Parameters
+    ----------
+    subject
+        The examination's.
+    arrival_s
+        Of each piece as the signal has it: merged where arrivals are too many.
+    """
     rows: Rows = []
     for side, hand in subject.hands.items():
         prefix = subject.prefix(side)
@@ -199,7 +221,10 @@ def vessel_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
                     "level": v.level or None,
                     "upstream": prefix + v.upstream if v.upstream else None,
                     "arrival_s": arrival_s[prefix + v.name],
+                    "drawn_arrival_s": v.arrival_s,
                     "lumen_area_mm2": v.lumen_mm2,
+                    "min_lumen_area_mm2": v.min_lumen_mm2,
+                    "stenosis_percent": v.stenosis_percent,
                     "length_mm": v.stack.length_m / M_PER_MM,
                     **{f"start_{k}": value for k, value in first.items()},
                     **{f"end_{k}": value for k, value in last.items()},
@@ -208,19 +233,46 @@ def vessel_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
     return rows
 
 
-def transit_rows(subject: Subject) -> Rows:
-    """Return each digit's veins and transit time; the times are a working assumption."""
+def transit_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
+    """Return each digit's veins and transit time; the times are a working assumption.
+
+    Parameters
+    ----------
+    subject
+        The examination's.
+    arrival_s
+        Of each piece of a vessel as the signal has it: merged where arrivals are too many.
+    """
     return [
         {
             "digit": d,
             "side": side,
             "n_dorsal_veins": hand.vein_count[d],
-            "transit_s": hand.transit_s[d] if hand.vein_count[d] else None,
+            "transit_s": _transit_s(subject, side, d, arrival_s),
+            "drawn_transit_s": hand.transit_s[d] if hand.vein_count[d] else None,
             "basis": "working assumption: no transit time of the hand is published",
         }
         for side, hand in subject.hands.items()
         for d in DIGITS
     ]
+
+
+def _transit_s(
+    subject: Subject, side: str, digit: int, arrival_s: Mapping[str, float]
+) -> float | None:
+    """Return a digit's transit time in the signal: from arteries that nothing delays to its veins.
+
+    None where it has no veins.
+    """
+    hand = subject.hands[side]
+    merged: dict[float, float] = {}
+    for owner, one in subject.hands.items():
+        merged |= {v.arrival_s: arrival_s[subject.prefix(owner) + v.name] for v in one.vessels}
+    veins = [v.arrival_s for v in hand.vessels if v.kind == "vein" and v.digit == digit]
+    if not veins:
+        return None
+    arteries = veins[0] - hand.transit_s[digit]
+    return merged[veins[0]] - merged.get(arteries, arteries)
 
 
 def lesion_rows(subject: Subject) -> Rows:

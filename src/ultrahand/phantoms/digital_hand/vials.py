@@ -21,8 +21,10 @@ CONTENTS: Final = (
     ("saline", 150.0),
 )
 """What is in each vial, and its sodium in mmol/L."""
-STDERR_MMOL_PER_L: Final = 0.01
+RELATIVE_STDERR: Final = 0.01
 """Relative standard error of a concentration (assumed: weighing and volume, 1 %)."""
+LEAST_STDERR_MMOL_PER_L: Final = 0.1
+"""Standard error of the vial without sodium (assumed: traces in water and agar)."""
 RADIUS_MM: Final = 7.5
 WALL_MM: Final = 0.8
 HALF_LENGTH_MM: Final = 9.5
