@@ -132,7 +132,7 @@ def test_joints_lie_where_their_labels_do(case):
     for row in rows:
         voxels = np.argwhere(labels == names.index(row["name"]))
         centre = ras_mm(truth, voxels.astype(float)).mean(axis=0)
-        assert np.linalg.norm(centre - placed(row)) < 0.5 * VOXEL_MM, row["name"]
+        assert np.abs(centre - placed(row)).max() < 0.5 * VOXEL_MM, row["name"]
         volume = len(voxels) * VOXEL_MM**3
         told = row["cartilage_mm3"] + row["fluid_mm3"]
         # A slab some 2 mm thick may gain or lose a layer of voxels.
@@ -181,13 +181,16 @@ def test_lesions_lie_where_the_table_says():
             distance = np.linalg.norm(ras_mm(truth, voxels.astype(float)) - placed(row), axis=1)
             assert (distance < 1.5 * VOXEL_MM).all()
             continue
-        # Counted on voxels: each of the surface is in or out, by chance; a flat end, as one.
+        # Counted on voxels: each of the surface, 4.8 n^(2/3) of a ball, is in or out, by chance
+        # (0.29 of a voxel; four standard deviations); a flat end, as one.
         volume = len(voxels) * VOXEL_MM**3
+        chance = 2.6 * (row["volume_mm3"] / VOXEL_MM**3) ** (-2 / 3)
         layer = 0.0 if max(stack.caps_m) > 0 else VOXEL_MM * 1e-3 / stack.length_m
-        assert volume == pytest.approx(row["volume_mm3"], rel=max(0.06, layer)), row["name"]
+        assert volume == pytest.approx(row["volume_mm3"], rel=max(0.06, layer, chance)), row["name"]
         if row["kind"] in ("synovitis", "effusion", "tenosynovitis"):  # around a joint or tendon
             distance = np.linalg.norm(ras_mm(truth, voxels.astype(float)) - placed(row), axis=1)
-            assert distance.min() < 6.0 + 0.5 * VOXEL_MM
+            _, semi = stack.at(np.array(0.5 * sum(stack.ends_m)))  # the surface is no farther off
+            assert distance.min() < 1e3 * semi.min() + 0.5 * VOXEL_MM
             continue
         centre = ras_mm(truth, voxels.astype(float)).mean(axis=0)
         # Solids that taper have their centre of mass off the middle of their axis.
