@@ -205,8 +205,17 @@ RANGES = {
 KEYS = [(kind, key) for kind, keys in SOUND.items() for key in keys]
 
 
+STATES = {"at": "occluded", "percent": "stenosed", "delay_s": "delayed"}
+
+
 def entry(kind, **changes):
+    """Return an entry; an artery has the state that uses the key which is changed."""
     keys = {k: v for k, v in (SOUND[kind] | changes).items() if v is not None}
+    if kind == "artery":
+        used = next((key for key in STATES if key in changes), "at")
+        if "state" not in changes:
+            keys["state"] = f'"{STATES[used]}"'
+        keys = {k: v for k, v in keys.items() if k not in STATES or k == used or k in changes}
     return f"[[{kind}]]\n" + "\n".join(f"{k} = {v}" for k, v in keys.items()) + "\n"
 
 
@@ -256,6 +265,86 @@ def test_a_value_of_another_type_is_refused(kind, key, value):
     error = refusal(entry(kind, **{key: value}))
     assert error.field == f"script [[{kind}]] 1 {key}"
     assert error.expected.startswith(("a number from", "one of"))
+
+
+ONCE = [kind for kind in SOUND if kind != "calcinosis"]
+"""Kinds that a place can have one of."""
+
+
+@pytest.mark.parametrize("kind", ONCE)
+def test_two_of_a_kind_at_one_place_are_refused(kind):
+    error = refusal(entry(kind) + entry(kind))
+    assert error.field == f"script [[{kind}]] 2"
+    assert f"[[{kind}]] 1 names it already" in error.found
+    assert error.expected.startswith("one ")
+    with pytest.raises(InputError):
+        parse(entry(kind, hand='"left"') + entry(kind), "left")
+    parse(entry(kind, hand='"left"') + entry(kind, hand='"right"'), "left")
+
+
+def test_deposits_may_share_a_place():
+    assert len(parse(2 * entry("calcinosis"), "right").deposits) == 2
+
+
+def test_two_erosions_of_one_bone_end_are_refused_with_the_reason():
+    error = refusal(entry("erosion") + entry("erosion", side='"ulnar"'))
+    assert "there is no room" in error.expected
+    assert "site mc2_head" in error.found
+    other = entry("erosion") + entry("erosion", site='"mc2_base"')
+    assert len(parse(other, "right").erosions) == 2
+
+
+@pytest.mark.parametrize(("kind", "name"), [("erosion", "erosions"), ("bone_oedema", "oedemas")])
+def test_a_bone_s_lesion_replaces_the_preset_s(kind, name):
+    base = parse(entry(kind), "right")
+    found = parse(entry(kind), "right", base=base)
+    assert getattr(found, name) == getattr(base, name)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_absent_artery_has_no_other_state(first):
+    absent, late = entry("artery", state='"absent"', at=None), entry("artery", delay_s="5")
+    one, other = (absent, late) if first else (late, absent)
+    error = refusal(one + other)
+    assert error.field == "script [[artery]] 2"
+    assert "none beside absent" in error.expected
+    on_top = parse(other, "right", base=parse(one, "right")).arteries[3, "ulnar"]
+    assert on_top == parse(other, "right").arteries[3, "ulnar"]
+
+
+@pytest.mark.parametrize("state", ["absent", *STATES.values()])
+@pytest.mark.parametrize("key", STATES)
+def test_a_key_that_the_state_does_not_use_is_refused(state, key):
+    keys = {k: SOUND["artery"][k] if k == key else None for k in STATES}
+    text = entry("artery", state=f'"{state}"', **keys)
+    if STATES[key] == state:
+        parse(text, "right")
+        return
+    error = refusal(text)
+    assert error.field == f"script [[artery]] 1 {key}"
+    assert error.found == f"{key} with state = {state}"
+    assert error.expected == f"{key} only with state = {STATES[key]}"
+
+
+def test_a_deposit_of_the_palm_has_no_other_digit():
+    error = refusal(entry("calcinosis", place='"palm"', digit="2"))
+    assert error.field == "script [[calcinosis]] 1 digit"
+    assert "ulnar border" in error.expected
+    parse(entry("calcinosis", place='"palm"', digit="5"), "right")
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value", "meant"),
+    [
+        ("erosion", "site", "mc2head", "mc2_head"),
+        ("bone_oedema", "site", "lunatum", "lunate"),
+        ("synovitis", "joint", "mpc2", "mcp2"),
+        ("artery", "name", "3_ulna", "3_ulnar"),
+        ("artery", "state", "ocluded", "occluded"),
+    ],
+)
+def test_an_unknown_place_is_refused_with_the_nearest(kind, key, value, meant):
+    assert refusal(entry(kind, **{key: f'"{value}"'})).remedy == f"did you mean {meant}?"
 
 
 @pytest.mark.parametrize(("kind", "key"), RANGES)

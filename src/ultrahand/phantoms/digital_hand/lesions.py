@@ -121,7 +121,8 @@ def parse(text: str, hand: str, *, base: Lesions | None = None, name: str = "scr
     Raises
     ------
     InputError
-        Not TOML, an unknown key or site, a value out of range: which entry, what was expected.
+        Not TOML, an unknown key or site, a value out of range, a key that the entry does not use,
+        two entries at one place: which entry, what was expected.
     """
     try:
         table = tomllib.loads(text)
@@ -130,6 +131,7 @@ def parse(text: str, hand: str, *, base: Lesions | None = None, name: str = "scr
             name, found=str(error), expected="TOML", remedy="see docs/simulate.md"
         ) from None
     lesions = base or Lesions()
+    places: _Places = {}
     for key, entries in table.items():
         reader = _known(_READERS, key, name)
         if key == "drawn":
@@ -143,13 +145,18 @@ def parse(text: str, hand: str, *, base: Lesions | None = None, name: str = "scr
                 remedy="see docs/simulate.md",
             )
         for number, entry in enumerate(entries, 1):
-            values = _entry(entry, _FIELDS[key], f"{name} [[{key}]] {number}")
+            where = f"{name} [[{key}]] {number}"
+            values = _entry(entry, _FIELDS[key], where)
+            _check_used(key, entry, values, where)
             if values.pop("hand") in ("both", hand):
+                _check_place(key, values, number, where, places)
                 lesions = reader(lesions, values)
     return lesions
 
 
 _Check = Callable[[Any], bool]
+_Places = dict[tuple[str, object], dict[str, int]]
+"""Numbers of the entries by kind and place, then by state."""
 
 
 def _one_of(*allowed: str | int) -> tuple[_Check, str]:
@@ -176,6 +183,25 @@ def _pair(high: float) -> tuple[_Check, str]:
 
 
 _REQUIRED: Final = object()
+_PALM_DIGIT: Final = 5
+_PLACE: Final[Mapping[str, str]] = {
+    "erosion": "site",
+    "bone_oedema": "site",
+    "synovitis": "joint",
+    "effusion": "joint",
+    "tenosynovitis": "digit",
+    "skin": "digit",
+    "artery": "name",
+    "veins": "digit",
+    "cartilage": "joint",
+}
+"""What says where a lesion is, for those that a place can have one of."""
+_ONE_OF: Final[Mapping[str, str]] = {
+    "erosion": "one erosion for each end of a bone, or carpal bone, and hand: there is no room",
+    "artery": "one entry for each artery, state and hand, and none beside absent",
+}
+_USED_IN: Final[Mapping[str, str]] = {"at": "occluded", "percent": "stenosed", "delay_s": "delayed"}
+"""State of an artery that uses a key."""
 _ASIDE: Final = _one_of("radial", "ulnar", "dorsal", "palmar")
 _HAND: Final = (*_one_of("left", "right", "both"), "both")
 # Key: check, its words, default.
@@ -203,7 +229,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, tuple[_Check, str, Any]]]] = {
     },
     "calcinosis": {
         "place": (*_one_of(*_PLACES), _REQUIRED),
-        "digit": (*_one_of(*DIGITS), 5),
+        "digit": (*_one_of(*DIGITS), _PALM_DIGIT),
         "shape": (*_one_of(*_SHAPES), "nodule"),
         "size_mm": (*_number(0.5, 25.0), _REQUIRED),
     },
@@ -251,10 +277,67 @@ def _entry(
         if value is _REQUIRED or not fits(value):
             found = "nothing" if value is _REQUIRED else repr(value)
             raise InputError(
-                f"{where} {key}", found=found, expected=words, remedy="see docs/simulate.md"
+                f"{where} {key}", found=found, expected=words, remedy=_nearest(value, words)
             )
         values[key] = value
     return values
+
+
+def _nearest(value: object, words: str) -> str:
+    """Return which of the words an unknown one was meant to be, else where to look."""
+    allowed = words.removeprefix("one of ").split(", ") if words.startswith("one of ") else []
+    near = difflib.get_close_matches(value, allowed, n=1) if isinstance(value, str) else []
+    return f"did you mean {near[0]}?" if near else "see docs/simulate.md"
+
+
+def _check_used(kind: str, entry: Mapping[str, Any], values: Mapping[str, Any], where: str) -> None:
+    """Refuse keys that are given but that the entry's state or place does not use."""
+    if kind == "calcinosis" and values["place"] == "palm" and values["digit"] != _PALM_DIGIT:
+        raise InputError(
+            f"{where} digit",
+            found=f"{values['digit']} with place = palm",
+            expected=f"{_PALM_DIGIT}: deposits of the palm lie at its ulnar border",
+            remedy="leave digit out, or choose place = pulp",
+        )
+    for key, state in _USED_IN.items() if kind == "artery" else ():
+        if key in entry and values["state"] != state:
+            raise InputError(
+                f"{where} {key}",
+                found=f"{key} with state = {values['state']}",
+                expected=f"{key} only with state = {state}",
+                remedy=f"leave {key} out, or write a second entry with state = {state}",
+            )
+
+
+def _check_place(
+    kind: str,
+    values: Mapping[str, Any],
+    number: int,
+    where: str,
+    places: _Places,
+) -> None:
+    """Refuse a second lesion of one kind at one place of one hand; note where this one is.
+
+    Parameters
+    ----------
+    kind, values, number, where
+        The entry: its list, what it says, which of the list it is, and both in words.
+    places
+        What was named before; this entry is added.
+    """
+    if kind not in _PLACE:
+        return
+    at, state = values[_PLACE[kind]], values.get("state", "")
+    there = places.setdefault((kind, at), {})
+    if state in there or (there and "absent" in (state, *there)):
+        first = there.get(state, min(there.values()))
+        raise InputError(
+            where,
+            found=f"a second {kind} at {_PLACE[kind]} {at}; [[{kind}]] {first} names it already",
+            expected=_ONE_OF.get(kind, f"one {kind} for each {_PLACE[kind]} and hand"),
+            remedy="leave one of them out, or give each a hand of its own",
+        )
+    there[state] = number
 
 
 def _known(table: Mapping[str, Any], key: str, where: str) -> Any:  # noqa: ANN401 - a reader or a field
@@ -279,6 +362,16 @@ def _with(name: str, key: str, value: str) -> Callable[[Lesions, dict[str, Any]]
     return read
 
 
+def _erosion(lesions: Lesions, values: dict[str, Any]) -> Lesions:
+    others = (e for e in lesions.erosions if e.site != values["site"])
+    return replace(lesions, erosions=(*others, Erosion(**values)))
+
+
+def _oedema(lesions: Lesions, values: dict[str, Any]) -> Lesions:
+    others = (o for o in lesions.oedemas if o.site != values["site"])
+    return replace(lesions, oedemas=(*others, Oedema(**values)))
+
+
 def _artery(lesions: Lesions, values: dict[str, Any]) -> Lesions:
     digit, side = values["name"].split("_")
     states: Sequence[Mapping[str, Any]] = [
@@ -289,7 +382,9 @@ def _artery(lesions: Lesions, values: dict[str, Any]) -> Lesions:
     ]
     change = next(s[values["state"]] for s in states if values["state"] in s)
     before = lesions.arteries.get((int(digit), side), ArteryState())
-    state = replace(before, **change)
+    # What is absent has no other state, whichever of both the preset or the script says.
+    alone = not before.present or values["state"] == "absent"
+    state = replace(ArteryState() if alone else before, **change)
     return replace(lesions, arteries={**lesions.arteries, (int(digit), side): state})
 
 
@@ -300,8 +395,8 @@ def _drawn(lesions: Lesions, values: dict[str, Any]) -> Lesions:
 
 _READERS: Final[Mapping[str, Callable[[Lesions, dict[str, Any]], Lesions]]] = {
     "drawn": _drawn,
-    "erosion": lambda l, v: replace(l, erosions=(*l.erosions, Erosion(**v))),  # noqa: E741
-    "bone_oedema": lambda l, v: replace(l, oedemas=(*l.oedemas, Oedema(**v))),  # noqa: E741
+    "erosion": _erosion,
+    "bone_oedema": _oedema,
     "calcinosis": lambda l, v: replace(l, deposits=(*l.deposits, Deposit(**v))),  # noqa: E741
     "synovitis": _with("synovitis_mm", "joint", "thickness_mm"),
     "effusion": _with("effusion_mm", "joint", "thickness_mm"),
