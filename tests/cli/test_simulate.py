@@ -12,6 +12,8 @@ import time
 import tomllib
 from dataclasses import replace
 
+import ismrmrd
+import ismrmrd.xsd
 import nibabel
 import numpy as np
 import pytest
@@ -263,6 +265,40 @@ def test_the_clock_runs_through_the_examination(exam):
         last_tr = series.tr_s[-1] if isinstance(series.tr_s, tuple) else series.tr_s
         ends_s = excited[-1] + last_tr
     assert 36000.0 + 120.0 < ends_s < 36000.0 + 600.0
+
+
+@pytest.mark.parametrize("number", range(len(NAMES)), ids=NAMES)
+def test_the_ismrmrd_package_finds_names_and_the_ends_of_runs(exam, number):
+    """Firsts and lasts are worked out again, readout by readout, from its own records."""
+    series = TINY.series[number]
+    with ismrmrd.Dataset(exam / f"{series.name}.h5", mode="r") as file:
+        header = ismrmrd.xsd.CreateFromDocument(file.read_xml_header())
+        every = [file.read_acquisition(n) for n in range(64, file.number_of_acquisitions())]
+        assert not file.read_acquisition(0).is_flag_set(ismrmrd.ACQ_FIRST_IN_SLICE)
+    measurement, system = header.measurementInformation, header.acquisitionSystemInformation
+    assert measurement.protocolName == series.name
+    assert measurement.measurementID == f"1-{number + 1}"
+    assert (system.systemVendor, system.systemModel) == ("ultrahand", "digital hand")
+    nucleus = "23Na" if series.name.startswith("sodium") else "1H"
+    n_coils = system.receiverChannels
+    assert n_coils == every[0].active_channels
+    assert [(label.coilNumber, label.coilName) for label in system.coilLabel] == [
+        (n, f"{nucleus}-{n + 1}") for n in range(n_coils)
+    ]
+    within = {
+        "ENCODE_STEP1": ("kspace_encode_step_2", "slice", "contrast", "repetition", "set"),
+        "SLICE": ("slice", "repetition", "set"),
+        "REPETITION": ("repetition",),
+        "SET": ("repetition", "set"),
+    }
+    for what, names in within.items():
+        runs = {}
+        for place, one in enumerate(every):
+            runs.setdefault(tuple(getattr(one.idx, name) for name in names), []).append(place)
+        for end, expected in (("FIRST", min), ("LAST", max)):
+            flag = getattr(ismrmrd, f"ACQ_{end}_IN_{what}")
+            found = {place for place, one in enumerate(every) if one.is_flag_set(flag)}
+            assert found == {expected(run) for run in runs.values()}, (what, end)
 
 
 KNOWN = {

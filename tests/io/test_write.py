@@ -47,6 +47,8 @@ def make_header(**changes):
         vendor="SIEMENS",
         model="Terra",
         patient_position="FFP",
+        protocol_name="spiral <2>",
+        measurement_id="M-7",
         relative_noise_bandwidth=0.793,
         coil_labels=("A1", "Ä<2>"),
         repetition_times_s=(0.0115,),
@@ -127,7 +129,9 @@ def check_header(found):
     assert system.receiverChannels == 70
     assert [label.coilName for label in system.coilLabel] == ["A1", "Ä<2>"]
     assert found.experimentalConditions.H1resonanceFrequency_Hz == 78611032
-    assert found.measurementInformation.patientPosition.value == "FFP"
+    measurement = found.measurementInformation
+    assert measurement.patientPosition.value == "FFP"
+    assert (measurement.protocolName, measurement.measurementID) == ("spiral <2>", "M-7")
     sequence = found.sequenceParameters
     np.testing.assert_allclose(sequence.TR + sequence.TE + sequence.TI, [11.5, 0.2, 4.3, 900.0])
     assert sequence.flipAngle_deg == [11.0]

@@ -185,8 +185,8 @@ def _header_xml(raw: RawData) -> bytes:
     """Return the XML header, UTF-8.
 
     What the standard demands and the record does not know is written as 0 (the frequency) or left
-    out (limits, patient position); a trajectory's name outside the standard's list becomes
-    ``other``.
+    out (limits, patient position and with it the names of the measurement); a trajectory's name
+    outside the standard's list becomes ``other``.
 
     Parameters
     ----------
@@ -221,7 +221,11 @@ def _measurement(xsd: ModuleType, header: Header) -> Any:  # noqa: ANN401 - unty
     names = [member.value for member in xsd.patientPositionType]
     found = header.patient_position
     require(found in names, f"patient_position {found!r} must be one of {', '.join(names)}")
-    return xsd.measurementInformationType(patientPosition=xsd.patientPositionType(found))
+    return xsd.measurementInformationType(
+        measurementID=header.measurement_id,
+        patientPosition=xsd.patientPositionType(found),
+        protocolName=header.protocol_name,
+    )
 
 
 def _system(xsd: ModuleType, raw: RawData) -> Any:  # noqa: ANN401 - untyped package

@@ -62,6 +62,9 @@ class Header:
     vendor: str | None = None
     model: str | None = None
     patient_position: str | None = None
+    protocol_name: str | None = None
+    measurement_id: str | None = None
+    """Both are written only where we make the data, and never read: sites put names in them."""
     relative_noise_bandwidth: float | None = None
     coil_labels: tuple[str, ...] = ()
     repetition_times_s: tuple[float, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, final
+from typing import Final, Protocol, TypeAlias, final
 
 import numpy as np
 
@@ -15,10 +15,19 @@ from ultrahand.phantoms.signal import Signal
 from ultrahand.phantoms.thermal import ThermalNoise
 from ultrahand.records import Header, RawData
 from ultrahand.records.arrays import Complex64, Float32, Ints, Structured
-from ultrahand.records.readouts import LAST_IN_MEASUREMENT_FLAG, NOISE_FLAG, has
+from ultrahand.records.readouts import LAST_IN_MEASUREMENT_FLAG, NOISE_FLAG, bit, has
 
 Scan: TypeAlias = CartesianScan | NonCartesianScan
 Progress: TypeAlias = Callable[[int], object]
+
+_RUNS: Final = (
+    (1, ("kspace_encode_step_2", "slice", "contrast", "repetition", "set")),
+    (7, ("slice", "repetition", "set")),
+    (13, ("repetition",)),
+    (15, ("repetition", "set")),
+)
+"""Number of the flag of a run's first readout (encode step 1, slice, repetition, set; its last has
+the next: ISMRMRD ``ismrmrd.h``) and the counters that are the same all through the run."""
 
 
 class Noiseless(Protocol):
@@ -138,7 +147,7 @@ def measure(
     table = scan.readouts(np.arange(1))
     table["acquisition_time_stamp"] = time_stamps(scan, table["contrast"], start_s)
     table["active_channels"] = n_coils
-    table["flags"][-1] |= np.uint64(LAST_IN_MEASUREMENT_FLAG)
+    _flag_ends(table)
     rows = readout_table(scan, noise.n_readouts)
     rows["flags"] = NOISE_FLAG
     rows["number_of_samples"] = noise.n_samples
@@ -159,3 +168,14 @@ def measure(
             progress=progress,
         ),
     )
+
+
+def _flag_ends(table: Structured) -> None:
+    """Flag first and last readouts, as scanners do: online reconstructions wait for them."""
+    for number, shared in _RUNS:
+        runs = np.stack([table[name] for name in shared], axis=1)
+        first = np.unique(runs, axis=0, return_index=True)[1]
+        last = len(runs) - 1 - np.unique(runs[::-1], axis=0, return_index=True)[1]
+        table["flags"][first] |= np.uint64(bit(number))
+        table["flags"][last] |= np.uint64(bit(number + 1))
+    table["flags"][-1] |= np.uint64(LAST_IN_MEASUREMENT_FLAG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,8 @@ from ultrahand.phantoms.digital_hand.setting import Setting
 from ultrahand.phantoms.setting import START_S
 from ultrahand.records import RawData
 
+MODEL: Final = "digital hand"
+"""Of the scanner, in the files' headers."""
 PAUSE_S: Final = 20.0
 """Between the end of a series and the start of the next: shim, frequency, gains (assumed)."""
 
@@ -37,7 +40,7 @@ def raw_of(setting: Setting, series: Series, number: int, progress: Progress) ->
     noise_seed = int(rng.integers(1 << 62))
     make = {Cartesian: cartesian, Radial3D: radial, Dynamic: dynamic}[type(series)]
     scan, noiseless, header, coils = make(setting, series, rng)  # type: ignore[operator]
-    return measure(
+    raw = measure(
         scan,
         noiseless,
         n_coils=coils.n_coils,
@@ -47,6 +50,14 @@ def raw_of(setting: Setting, series: Series, number: int, progress: Progress) ->
         header=header,
         progress=progress,
     )
+    names = replace(
+        raw.header,
+        model=MODEL,
+        coil_labels=tuple(f"{scan.nucleus}-{n + 1}" for n in range(coils.n_coils)),
+        protocol_name=series.name,
+        measurement_id=f"{setting.seed}-{number + 1}",
+    )
+    return replace(raw, header=names)
 
 
 def _start_s(setting: Setting, number: int) -> float:
