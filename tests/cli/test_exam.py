@@ -499,6 +499,19 @@ def test_a_file_that_is_no_raw_data_fails_its_series(data, words, given, run, tm
     assert words in found["T1"]["reason"]
 
 
+def test_a_series_that_is_not_of_its_kind_is_said_everywhere(given, run, tmp_path):
+    write_exam(given, table("na", "sodium", "t1.h5"), table("echoes", "multiecho", "t1.h5"))
+    ended = run(given / "exam.toml")
+    assert ended.code == 0
+    assert "na: warning: nucleus: found 1H in a series of kind sodium, expected 23Na" in ended.err
+    assert "echoes: warning: idx.contrast: found one contrast" in ended.err
+    sidecar = tmp_path / "out/sub-01/ses-1/sodium/sub-01_ses-1_acq-na_sodium.json"
+    found = json.loads(sidecar.read_text())["Provenance"]["Findings"]
+    assert [f["level"] for f in found if f["field"] == "nucleus"][-1:] == ["warning"]
+    assert rows(tmp_path / "out")["na"]["n_findings"] == str(len(found))
+    assert "1H in a series of kind sodium" in article(page(tmp_path / "out"), "na: sodium")
+
+
 def test_options_that_do_not_fit_the_measurement_fail_its_series(given, run, tmp_path):
     write_exam(
         given,
