@@ -291,6 +291,7 @@ def test_a_series_that_failed_stands_in_the_report_with_its_reason(given, run, t
     assert run(given / "exam.toml").code == 4
     text = page(tmp_path / "out")
     assert "2 of 3 series done, 1 failed." in text
+    assert "1 error, " in text[: text.index("Findings in the headers")]
     failed = article(text, "echoes: multi-echo")
     assert "echoes.h5: readout" in failed
     assert "<img " not in failed
