@@ -291,6 +291,7 @@ def test_a_series_that_failed_stands_in_the_report_with_its_reason(given, run, t
     assert run(given / "exam.toml").code == 4
     text = page(tmp_path / "out")
     assert "2 of 3 series done, 1 failed." in text
+    assert "1 error, " in text[: text.index("Findings in the headers")]
     failed = article(text, "echoes: multi-echo")
     assert "echoes.h5: readout" in failed
     assert "<img " not in failed
@@ -499,6 +500,19 @@ def test_a_file_that_is_no_raw_data_fails_its_series(data, words, given, run, tm
     assert words in found["T1"]["reason"]
 
 
+def test_a_series_that_is_not_of_its_kind_is_said_everywhere(given, run, tmp_path):
+    write_exam(given, table("na", "sodium", "t1.h5"), table("echoes", "multiecho", "t1.h5"))
+    ended = run(given / "exam.toml")
+    assert ended.code == 0
+    assert "na: warning: nucleus: found 1H in a series of kind sodium, expected 23Na" in ended.err
+    assert "echoes: warning: idx.contrast: found one contrast" in ended.err
+    sidecar = tmp_path / "out/sub-01/ses-1/sodium/sub-01_ses-1_acq-na_sodium.json"
+    found = json.loads(sidecar.read_text())["Provenance"]["Findings"]
+    assert [f["level"] for f in found if f["field"] == "nucleus"][-1:] == ["warning"]
+    assert rows(tmp_path / "out")["na"]["n_findings"] == str(len(found))
+    assert "1H in a series of kind sodium" in article(page(tmp_path / "out"), "na: sodium")
+
+
 def test_options_that_do_not_fit_the_measurement_fail_its_series(given, run, tmp_path):
     write_exam(
         given,
@@ -600,15 +614,35 @@ def test_no_exam_file_is_wrong_use(given, run):
     ("out", "words"),
     [
         ("none/out", "the folder of out does not exist"),
-        ("given/exam.toml", "exam.toml is a file"),
-        ("given", "given holds files of others"),
-        ("given/t1.h5/out", "the folder of out does not exist"),
+        ("given/usage.txt", "usage.txt is a file"),
         ("n" * 300, "cannot be"),
     ],
 )
 def test_a_folder_that_cannot_be_is_wrong_use(out, words, given, run):
+    (given / "usage.txt").write_text("mine")
     before = tree(given)
     assert_refused(run(given / "exam.toml", out=out), 2, words)
+    assert tree(given) == before
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)], ids=["", "force"])
+@pytest.mark.parametrize("out", ["given/exam.toml", "given/t1.h5/out", "given/ct/out", "given/ct"])
+def test_outputs_inside_an_input_are_refused(out, force, given, run):
+    (given / "ct").mkdir()
+    (given / "ct" / "1.dcm").write_bytes(b"x")
+    write_exam(given, table("T1", "morphology", "t1.h5"), table("wrist", "ct", "ct"))
+    before = tree(given)
+    ended = run(given / "exam.toml", *force, out=out)
+    assert_refused(ended, 3, "it is or lies in the input", "choose another -o")
+    assert tree(given) == before
+
+
+@pytest.mark.parametrize("out", ["given", "given/../given", "link", "."])
+def test_a_folder_that_holds_inputs_is_refused(out, given, run, tmp_path):
+    (tmp_path / "link").symlink_to(given)
+    before = tree(given)
+    ended = run(given / "exam.toml", out=out)
+    assert_refused(ended, 3, "it holds the input", "apart from the inputs")
     assert tree(given) == before
 
 
@@ -637,7 +671,7 @@ def test_an_output_that_is_an_input_is_refused(force, given, done, run):
     place.hardlink_to(given / "t1.h5")
     before = (given / "t1.h5").read_bytes()
     ended = run(given / "exam.toml", *force)
-    assert_refused(ended, 2, "acq-T1_morphology.nii.gz is an input", "never overwritten")
+    assert_refused(ended, 3, "acq-T1_morphology.nii.gz is an input", "never overwritten")
     assert (given / "t1.h5").read_bytes() == before
     assert place.samefile(given / "t1.h5")
 
@@ -667,14 +701,14 @@ def test_the_log_may_stand_in_the_folder(given, run, tmp_path):
     assert run(given / "exam.toml", "--log", tmp_path / "out" / "exam.log").code == 0
 
 
-def test_a_folder_without_write_permission_is_wrong_use(given, done, run, ordinary, tmp_path):
+def test_a_folder_without_write_permission_ends_in_code_5(given, done, run, ordinary, tmp_path):
     (tmp_path / "fresh").mkdir(mode=0o555)
     ended = run(given / "exam.toml", out="fresh", program=ordinary)
-    assert_refused(ended, 2, "fresh cannot be written")
+    assert_refused(ended, 5, "fresh cannot be written")
     change_input(given, done)
     (done / ANAT).chmod(0o555)
     ended = run(given / "exam.toml", "-q", program=ordinary)
-    assert_refused(ended, 2, "out cannot be written")
+    assert_refused(ended, 5, "out cannot be written")
     (done / ANAT).chmod(0o755)
     assert run(given / "exam.toml").code == 0
 
@@ -721,6 +755,14 @@ def test_a_full_disk_ends_in_code_5_and_finished_series_stay(given, small_disk, 
     assert remade(ended) == {"echoes", "dce"}
     assert run(given / "exam.toml", out="fresh").code == 0
     assert tree(out) == tree(tmp_path / "fresh")
+
+
+def test_a_read_only_disk_ends_in_code_5_and_nothing_is_made(given, small_disk, run):
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for out in ("disk/out", "disk"):
+        ended = run(given / "exam.toml", out=out)
+        assert_refused(ended, 5, "cannot be written (Read-only file system)", "another -o")
+    assert not list(small_disk.iterdir())
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

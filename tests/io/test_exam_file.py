@@ -15,8 +15,12 @@ SERIES = '[[series]]\nname = "T1"\nkind = "morphology"\nfile = "t1.h5"\n'
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("t1.h5", "more.h5", "landmarks.tsv", "vials.tsv", "aif.tsv"):
+    for name in ("t1.h5", "more.h5", "aif.tsv"):
         (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "landmarks.tsv").write_text("name\tx_mm\ty_mm\tz_mm\nmcp1\t1\t-2.5\t3e1\n")
+    (tmp_path / "vials.tsv").write_text(
+        "name\tx_mm\ty_mm\tz_mm\tconcentration_mmol_per_l\nvial1\t1\t2\t3\t50\n"
+    )
     (tmp_path / "dicom").mkdir()
     return tmp_path
 
@@ -35,7 +39,7 @@ def refusal(read, text):
     with pytest.raises(InputError) as caught:
         read(text)
     assert caught.value.exit_code == 3
-    assert caught.value.file == "exam.toml"
+    assert caught.value.file in ("exam.toml", "t1.h5")
     assert caught.value.remedy
     return caught.value
 
@@ -112,7 +116,16 @@ def test_an_absolute_path_stays_one(read, folder):
         (HEAD + SERIES.replace("t1.h5", "a\\u0000b"), "no file name"),
         (HEAD + SERIES.replace("t1.h5", "n" * 300), "too long"),
         (HEAD + 'vials = "none.tsv"\n' + SERIES, "[exam], vials: found no such file"),
-        (HEAD + SERIES + 'aif = "Parker"\n', "aif: found no such file: Parker"),
+        (HEAD + SERIES + 'aif = "Parker"\n', "did you mean 'parker'?"),
+        (HEAD + SERIES + 'aif = "none.tsv"\n', "aif: found no such file: none.tsv"),
+        (
+            HEAD + SERIES + 'aif = "more.h5"\n',
+            "expected parker, georgiou, weinmann, or a file .tsv",
+        ),
+        (HEAD + SERIES.replace("t1.h5", "aif.tsv") + 'aif = "aif.tsv"\n', "the file of the series"),
+        (HEAD + SERIES + 'reference = "T1"\n', "series 'T1', reference: found the series itself"),
+        (HEAD + SERIES + 'reference = "./t1.h5"\n', "reference: found the series itself"),
+        (HEAD + 'landmarks = "t1.h5"\n' + SERIES, "line 1: found no column name in 'x'"),
         (HEAD + SERIES + 'reference = "T2"\n', "reference: found no such file: T2"),
         (HEAD + SERIES + "options = 3\n", "series 'T1', options: found a number"),
         (HEAD + SERIES + 'options = {metod = "fft"}\n', "did you mean 'method'?"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ultrahand.errors import ResourceError, UsageError
+from ultrahand.errors import InputError, ResourceError, UsageError
 from ultrahand.io import durable, work_store
 from ultrahand.io.work_record import FORMAT, Output, Record, stage_key
 from ultrahand.io.work_store import HIDDEN, State, WorkStore
@@ -215,9 +215,9 @@ def test_an_input_is_never_replaced_or_removed(force, link, folder, tmp_path):
     place.parent.mkdir(parents=True)
     getattr(place, link)(raw)
     with opened(folder, inputs=[raw], force=force) as store:
-        with pytest.raises(UsageError, match="is an input"):
+        with pytest.raises(InputError, match="is an input"):
             make(store)
-        with pytest.raises(UsageError, match="is an input"):
+        with pytest.raises(InputError, match="is an input"):
             store.put_text(next(iter(OUTPUTS)), "text")
     assert place.samefile(raw)
     assert raw.read_bytes() == b"raw"
@@ -228,7 +228,7 @@ def test_an_output_that_became_an_input_is_not_withdrawn(folder):
         make(store)
     kept = folder / list(OUTPUTS)[1]
     with opened(folder, inputs=[kept]) as store:
-        with pytest.raises(UsageError, match="is an input"):
+        with pytest.raises(InputError, match="is an input"):
             store.withdraw("T1")
         assert store.lookup("T1", "k1")[0] is State.DONE
 
@@ -357,10 +357,31 @@ def test_a_full_disk_is_said_and_the_stage_is_not_done(function, folder, monkeyp
         assert store.lookup("T1", "k1", by_hash=True)[0] is State.DONE
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENAMETOOLONG])
-def test_a_folder_that_cannot_be_written_is_wrong_use(number, folder):
-    with pytest.raises(UsageError, match="out cannot be written"), durable.writing_in(folder):
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.EACCES, ResourceError),
+        (errno.EROFS, ResourceError),
+        (errno.EPERM, ResourceError),
+        (errno.ENAMETOOLONG, UsageError),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_said(number, kind, folder):
+    with pytest.raises(kind, match="out cannot be written"), durable.writing_in(folder):
         raise OSError(number, os.strerror(number))
+
+
+def test_the_log_is_never_replaced(folder, tmp_path):
+    log = tmp_path / "exam.log"
+    log.write_text("log")
+    folder.mkdir(exist_ok=True)
+    (folder / "exam.tsv").hardlink_to(log)
+    with (
+        WorkStore(folder, inputs=(), kept=[log], force=True) as store,
+        pytest.raises(UsageError, match="is the log"),
+    ):
+        store.put_text("exam.tsv", "text")
+    assert log.read_text() == "log"
 
 
 def test_a_small_file_is_replaced_whole(folder):

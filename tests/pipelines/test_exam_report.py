@@ -8,12 +8,19 @@ import numpy as np
 import pytest
 
 from ultrahand import __version__
+from ultrahand.errors import InputError
 from ultrahand.io.exam_file import KINDS, Examination, ExamSeries
 from ultrahand.pipelines.citations import citations
 from ultrahand.pipelines.exam import Row, Status
 from ultrahand.pipelines.exam_noise import LoadedImage, noise_facts, signal_of, volume_tables
 from ultrahand.pipelines.exam_pictures import frame_labels, part_of, places_s
-from ultrahand.pipelines.exam_report import NO_PICTURES, SeriesPart, report_of, section_of
+from ultrahand.pipelines.exam_report import (
+    NO_PICTURES,
+    SeriesPart,
+    refusal_of,
+    report_of,
+    section_of,
+)
 from ultrahand.pipelines.exam_results import EXPECTED, expected_results
 from ultrahand.records import Geometry
 from ultrahand.records.findings import Level
@@ -311,3 +318,40 @@ def test_what_was_used_is_cited_once():
     assert len(found) == len(set(found)) == 4
     assert any("Pipe" in text for text in found)
     assert not any("Walsh" in text for text in found)
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+def test_a_refusal_is_an_error_with_its_parts():
+    error = InputError(
+        "readout 7", found="line 99; odd", expected="below 12", remedy="convert it again"
+    )
+    (found,) = refusal_of(f"echoes.h5: {error}")
+    assert found.level is Level.ERROR
+    assert found.field == "echoes.h5: readout 7"
+    assert (found.found, found.expected) == ("line 99; odd", "below 12")
+    assert found.remedy == "convert it again"
+
+
+def test_another_failure_is_an_error_too():
+    (found,) = refusal_of("echoes.h5: cannot be read (Permission denied)")
+    assert found.level is Level.ERROR
+    assert found.found == "echoes.h5: cannot be read (Permission denied)"
+
+
+@pytest.mark.parametrize("status", [s for s in Status if s is not Status.DONE])
+def test_only_what_failed_is_an_error(status):
+    section = section_of(row(status=status, reason="why"), None, drawn=True)
+    assert [f.level for f in section.findings] == [Level.ERROR] * (status is Status.FAILED)
+
+
+def test_a_page_with_a_refused_series_does_not_say_that_nothing_is_wrong():
+    failed = row(status=Status.FAILED, reason="na.h5: file: found x, expected y; copy it again")
+    section = section_of(failed, None, drawn=True)
+    text = render(report_of(exam(), [failed], [section], [], provenance=()))
+    assert "No errors and no warnings" not in text
+    assert "1 error in headers and data" in text
+    first = text[text.index('id="findings"') : text.index('id="overview"')]
+    for words in ("na.h5: file", "copy it again", 'href="#'):
+        assert words in first

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from ultrahand.errors import (
     EXIT_INCOMPLETE,
     EXIT_INTERRUPTED,
     EXIT_RESOURCES,
+    InputError,
     ResourceError,
     UsageError,
 )
@@ -81,10 +82,10 @@ def run(options: argparse.Namespace) -> int:
     if any(is_same_file(logs[0], path) for path in inputs if logs):
         raise UsageError(f"--log {logs[0].name}: an input is never overwritten; choose another")
     folder = Path(options.output)
-    check_folder(folder, force=options.force, besides=logs, hidden=HIDDEN)
+    _check_output(folder, inputs, logs, force=options.force)
     table = _Table(exam, stages)
     with (
-        WorkStore(folder, inputs=[*inputs, *logs], force=options.force) as store,
+        WorkStore(folder, inputs=inputs, kept=logs, force=options.force) as store,
         ending_on_stops(store.clear, INTERRUPTED),
     ):
         _prepare(store, exam, jobs)
@@ -103,6 +104,33 @@ def run(options: argparse.Namespace) -> int:
     report = folder / REPORT if reported.made else None
     _print(table.rows(), folder, report, as_json=options.json)
     return EXIT_INTERRUPTED if reported.code == EXIT_INTERRUPTED else code or reported.code
+
+
+def _check_output(
+    folder: Path, inputs: Collection[Path], logs: Collection[Path], *, force: bool
+) -> None:
+    """Refuse a folder that cannot take the outputs, or where they would be among the inputs."""
+    place = folder.resolve()
+    given = [path.resolve() for path in inputs]
+    over = [path for path in given if path in (place, *place.parents)]
+    if over:
+        raise _overlap(folder, f"it is or lies in the input {over[0].name}")
+    try:
+        check_folder(folder, force=force, besides=logs, hidden=HIDDEN)
+    except UsageError:
+        among = [path for path in given if place in path.parents]
+        if among:
+            raise _overlap(folder, f"it holds the input {among[0].name}") from None
+        raise
+
+
+def _overlap(folder: Path, found: str) -> InputError:
+    return InputError(
+        f"-o {folder.name or folder}",
+        found=found,
+        expected="a folder apart from the inputs",
+        remedy="choose another -o",
+    )
 
 
 def _prepare(store: WorkStore, exam: Examination, jobs: Mapping[str, Job]) -> None:

@@ -23,10 +23,12 @@ from ultrahand.pipelines.exam import (
     missing_lines_reason,
     session_label,
 )
+from ultrahand.pipelines.exam_kinds import kind_findings
 
 if TYPE_CHECKING:
     from ultrahand.cli.opening import Opened
     from ultrahand.io.exam_file import Examination
+    from ultrahand.records.findings import Finding
 
 SUFFIX: Final = ".nii.gz"
 
@@ -106,10 +108,11 @@ def reconstruct_in_child(
 def _reconstruct(job: Job, place: Path, hash_of: Callable[[Path], str]) -> dict[str, object]:
     from ultrahand.cli.reconstruct import reconstruct
 
-    def check(opened: Opened) -> None:
+    def check(opened: Opened) -> tuple[Finding, ...]:
         reason = missing_lines_reason(opened.plan)
         if reason:
             raise _NotYetError(Status.NEEDS_PARALLEL_IMAGING, reason)
+        return kind_findings(job.stage.series.kind, opened.plan)
 
     with OutputSet(force=False, inputs=()) as outputs:
         made = reconstruct(

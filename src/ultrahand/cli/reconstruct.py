@@ -61,7 +61,7 @@ def reconstruct(
     command: str,
     title: str = "",
     hash_of: Callable[[Path], str] = sha256_of,
-    check: Callable[[Opened], None] = lambda _: None,
+    check: Callable[[Opened], tuple[Finding, ...] | None] = lambda _: None,
 ) -> Made:
     """Reconstruct a measurement; nothing is in its place before ``outputs`` is committed.
 
@@ -80,7 +80,7 @@ def reconstruct(
     hash_of
         Returns the sha256 of an input.
     check
-        Called with the plan before any sample is read; may refuse.
+        Called with the plan before any sample is read; may refuse, and returns further findings.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def reconstruct(
         from ultrahand.pipelines.memory import memory_needed
 
         memory_needed(raw, opened.plan)  # refuse before hours of work, not after
-        check(opened)
+        known = (*opened.findings, *(check(opened) or ()))
         with _bar(opened, title, show=not options.quiet) as progress:
             workspace = Workspace(progress=progress)
             made = [
@@ -110,12 +110,12 @@ def reconstruct(
             ]
         workspace.watch.check(opened.raw)
         seen = workspace.watch.findings()
-        opening.say((*opened.findings, *seen), of=title)  # not before: a refusal is one line
+        opening.say((*known, *seen), of=title)  # not before: a refusal is one line
         for written in made:
-            findings = (*opened.findings, *seen, *written.findings)
+            findings = (*known, *seen, *written.findings)
             _write_sidecars(opened, written, findings, digests, command)
     of_images = [finding for written in made for finding in written.findings]
-    return Made(opened, tuple(dict.fromkeys((*opened.findings, *seen, *of_images))))
+    return Made(opened, tuple(dict.fromkeys((*known, *seen, *of_images))))
 
 
 def _load_kernels() -> None:

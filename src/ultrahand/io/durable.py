@@ -7,8 +7,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from ultrahand.errors import ResourceError, UsageError
+
+_READ_ONLY: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def sync_file(path: Path) -> None:
@@ -48,9 +51,9 @@ def writing_in(folder: Path) -> Iterator[None]:
     Raises
     ------
     ResourceError
-        The disk is full.
+        The disk is full or read-only, or permissions make it so.
     UsageError
-        The folder cannot be written: permissions, a read-only disk, a name that is too long.
+        The folder cannot be written, as its name is too long.
     """
     try:
         yield
@@ -59,6 +62,7 @@ def writing_in(folder: Path) -> Iterator[None]:
             raise ResourceError(
                 "the disk is full; finished series stay: make room and run again"
             ) from error
-        raise UsageError(
-            f"{folder.name or folder} cannot be written ({error.strerror}); choose another -o"
-        ) from None
+        words = f"{folder.name or folder} cannot be written ({error.strerror})"
+        if error.errno in _READ_ONLY:
+            raise ResourceError(f"{words}; allow writing there or choose another -o") from error
+        raise UsageError(f"{words}; choose another -o") from None

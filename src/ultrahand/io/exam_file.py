@@ -9,13 +9,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from ultrahand.io.exam_tables import check_exam_file
 from ultrahand.io.file_bytes import naming
+from ultrahand.io.outputs import is_same_file
 from ultrahand.io.toml_table import (
     MAX_LABEL,
     Fields,
     as_table,
     check_keys,
     kind_of,
+    nearest,
     read_toml,
     refuse,
 )
@@ -26,6 +29,8 @@ INPUT_FUNCTIONS: Final = ("parker", "georgiou", "weinmann")
 """Arterial input functions that have a name; any other is a file."""
 _FOLDERS: Final = ("ct", "xray")
 """Kinds that may be a folder, of DICOM files."""
+_AIF_ENDINGS: Final = (".tsv", ".nii", ".nii.gz")
+"""A curve, or the mask of the artery."""
 _FILES: Final = ("landmarks", "vials", "labels", "spheres")
 
 Option = str | int | float | bool
@@ -54,7 +59,7 @@ class ExamSeries:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Examination:
-    """A checked ``exam.toml``: every file that it names is there."""
+    """A checked ``exam.toml``: every file that it names is there, its tables can be read."""
 
     file: Path
     subject: str
@@ -90,8 +95,9 @@ def read_exam(path: Path, *, option_names: Collection[str]) -> Examination:
     UsageError
         No such file.
     InputError
-        Not TOML, a key that is not known, a value of the wrong type, a file that is not there, two
-        series of one name.
+        Not TOML, a key that is not known, a value of the wrong type, a file that is not there, a
+        table or label image that cannot be read, two series of one name, a series that names
+        itself.
     """
     with naming(path):
         document = read_toml(path)
@@ -101,14 +107,19 @@ def read_exam(path: Path, *, option_names: Collection[str]) -> Examination:
         tables = document.get("series")
         if not isinstance(tables, list) or not tables:
             raise refuse("[[series]]", "none", "at least one", "add one for each measurement")
+        series = _all_series(tables, path.parent, option_names)
+        files = {name: exam.optional_file(name) for name in _FILES}
+        for name, file in files.items():
+            if file is not None:
+                check_exam_file(name, file)
         return Examination(
             file=path,
             subject=exam.label("subject"),
             session=exam.label("session"),
             hand=exam.one_of("hand", HANDS),
             protocol=exam.optional_text("protocol"),
-            series=_all_series(tables, path.parent, option_names),
-            **{name: exam.optional_file(name) for name in _FILES},
+            series=series,
+            **files,
         )
 
 
@@ -140,18 +151,43 @@ def _one_series(
 ) -> ExamSeries:
     reader.only("name", "file", "kind", "aif", "reference", "options")
     kind = reader.one_of("kind", KINDS)
-    aif, reference = reader.optional_text("aif"), reader.optional_text("reference")
+    name = reader.text("name")
+    file = reader.file("file", folder_too=kind in _FOLDERS)
     return ExamSeries(
-        name=reader.text("name"),
-        file=reader.file("file", folder_too=kind in _FOLDERS),
+        name=name,
+        file=file,
         written=reader.text("file"),
         kind=kind,
-        aif=aif if aif is None or aif in INPUT_FUNCTIONS else reader.file("aif"),
-        reference=reference
-        if reference is None or reference in names
-        else reader.file("reference"),
+        aif=_aif(reader, file),
+        reference=_reference(reader, name, file, names),
         options=_options(reader, option_names),
     )
+
+
+def _aif(reader: Fields, own: Path) -> str | Path | None:
+    """Return an input function's name or file."""
+    text = reader.optional_text("aif")
+    if text is None or text in INPUT_FUNCTIONS:
+        return text
+    expected = f"{', '.join(INPUT_FUNCTIONS)}, or a file {' or '.join(_AIF_ENDINGS)}"
+    if not text.lower().endswith(_AIF_ENDINGS):
+        raise reader.refuse("aif", repr(text), expected, nearest(text, INPUT_FUNCTIONS))
+    path = reader.file("aif")
+    if is_same_file(path, own):
+        raise reader.refuse("aif", "the file of the series itself", expected, "name another")
+    return path
+
+
+def _reference(reader: Fields, name: str, own: Path, names: Collection[str]) -> str | Path | None:
+    """Return another series' name, or a file."""
+    text = reader.optional_text("reference")
+    if text is None:
+        return None
+    path = None if text in names else reader.file("reference")
+    if text == name or (path is not None and is_same_file(path, own)):
+        expected = "the name of another series, or a file"
+        raise reader.refuse("reference", "the series itself", expected, "name another")
+    return text if path is None else path
 
 
 def label_of(name: str) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, final
 
-from ultrahand.errors import UsageError
+from ultrahand.errors import InputError, UsageError
 from ultrahand.io.durable import make_folder, put, sync_file, writing_in
 from ultrahand.io.folder_lock import WAIT_S, FolderLock
 from ultrahand.io.outputs import is_same_file
@@ -50,6 +50,8 @@ class WorkStore:
         Where outputs stand; made where it is missing.
     inputs
         Files that are never replaced or removed.
+    kept
+        Others that are not either, such as the log.
     force
         Whether files that no record names may be replaced.
     wait_s
@@ -57,10 +59,17 @@ class WorkStore:
     """
 
     def __init__(
-        self, folder: Path, *, inputs: Iterable[Path], force: bool, wait_s: float = WAIT_S
+        self,
+        folder: Path,
+        *,
+        inputs: Iterable[Path],
+        force: bool,
+        kept: Iterable[Path] = (),
+        wait_s: float = WAIT_S,
     ) -> None:
         self.folder = folder
         self._inputs = list(inputs)
+        self._kept = list(kept)
         self._force = force
         self._hidden = folder / HIDDEN
         self._scratch = self._hidden / f"{_WORK}{os.getpid()}-{secrets.token_hex(4)}"
@@ -144,10 +153,12 @@ class WorkStore:
 
         Raises
         ------
+        InputError
+            An output would replace an input.
         UsageError
-            An output would replace an input or a file that no record names.
+            An output would replace a file that no record names.
         ResourceError
-            The disk is full; the stage is not done.
+            The disk is full or read-only; the stage is not done.
         """
         self.withdraw(stage)  # or outputs of other names would be no one's
         for path in places:
@@ -170,7 +181,7 @@ class WorkStore:
 
         Raises
         ------
-        UsageError
+        InputError
             An output is an input now.
         """
         record = self._record(stage)
@@ -188,8 +199,10 @@ class WorkStore:
 
         Raises
         ------
+        InputError
+            It is an input.
         UsageError
-            It is an input, or there is a file that no record names and ``force`` is not set.
+            There is a file that no record names and ``force`` is not set.
         """
         self._refuse_input(path)
         place = self.folder / path
@@ -207,9 +220,14 @@ class WorkStore:
     def _refuse_input(self, path: str) -> None:
         place = self.folder / path
         if any(is_same_file(place, given) for given in self._inputs):
-            raise UsageError(
-                f"{place.name} is an input or the log and is never overwritten; choose another -o"
+            raise InputError(
+                f"-o {self.folder.name}",
+                found=f"{place.name} is an input",
+                expected="outputs apart from inputs, which are never overwritten",
+                remedy="choose another -o",
             )
+        if any(is_same_file(place, given) for given in self._kept):
+            raise UsageError(f"{place.name} is the log and is never overwritten; choose another")
 
     def _remove_empty(self, folder: Path) -> None:
         with suppress(OSError):  # not empty

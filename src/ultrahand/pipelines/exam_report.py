@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -11,13 +12,13 @@ from ultrahand.pipelines.citations import citations
 from ultrahand.pipelines.exam import Row, Status
 from ultrahand.pipelines.exam_pictures import ImagePart
 from ultrahand.pipelines.exam_results import expected_results
+from ultrahand.records.findings import Finding, Level
 from ultrahand.report.content import Fact, Report, Section
 from ultrahand.report.content import Status as Shown
 from ultrahand.report.sidecar_facts import parameter_facts, provenance_facts, sidecar_findings
 
 if TYPE_CHECKING:
     from ultrahand.io.exam_file import Examination
-    from ultrahand.records.findings import Finding
 
 MAX_IMAGES: Final = 6
 """Images of one series of which pictures are shown; the others are counted."""
@@ -26,6 +27,10 @@ NO_PICTURES: Final = (
     "ultrahand exam again"
 )
 
+_REFUSAL: Final = re.compile(
+    "(?P<field>.*?): found (?P<found>.*), expected (?P<expected>.*?); (?P<remedy>.*)", re.DOTALL
+)
+"""The words of an `InputError`."""
 _STATUS: Final = {
     Status.DONE: Shown.DONE,
     Status.SKIPPED: Shown.SKIPPED,
@@ -81,9 +86,10 @@ def section_of(row: Row, made: SeriesPart | None, *, drawn: bool) -> Section:
         reason = row.reason or "no reason is recorded"
         if row.status is Status.NEEDS_PARALLEL_IMAGING:
             reason = f"{row.status}: {reason}"
-        return Section(title=title, status=_STATUS[row.status], reason=reason)
+        findings = refusal_of(reason) if row.status is Status.FAILED else ()
+        return Section(title=title, status=_STATUS[row.status], reason=reason, findings=findings)
     first = made.parts[0]
-    findings = dict.fromkeys((*sidecar_findings(made.sidecar), *made.more_findings))
+    seen = dict.fromkeys((*sidecar_findings(made.sidecar), *made.more_findings))
     hidden = made.n_images - len(made.parts)
     notes = [
         "" if drawn else NO_PICTURES,
@@ -95,12 +101,34 @@ def section_of(row: Row, made: SeriesPart | None, *, drawn: bool) -> Section:
         reason="; ".join(note for note in notes if note),
         summary=_summary(made),
         facts=(*first.noise, *parameter_facts(made.sidecar)),
-        findings=tuple(findings),
+        findings=tuple(seen),
         pictures=tuple(picture for part in made.parts for picture in part.pictures),
         volume=first.volume,
         tables=tuple(table for part in made.parts for table in part.tables),
         provenance=provenance_facts(made.sidecar),
     )
+
+
+def refusal_of(reason: str) -> tuple[Finding, ...]:
+    """Return why a series failed as an error among the findings: nobody may overlook it.
+
+    Parameters
+    ----------
+    reason
+        As in the table: an `InputError` with its file, or other words.
+    """
+    parts = re.fullmatch(_REFUSAL, reason)
+    told = (
+        parts.groupdict()
+        if parts
+        else {
+            "field": "series",
+            "found": reason,
+            "expected": "one that can be reconstructed",
+            "remedy": "cure what was found and run ultrahand exam again",
+        }
+    )
+    return (Finding(level=Level.ERROR, **told),)
 
 
 def report_of(
