@@ -95,6 +95,7 @@ def objects(raw):
     found += [
         ("lesion", r["name"], float(r["volume_mm3"]), place(r))
         for r in table(raw / "truth" / "lesions.tsv")
+        if r["kind"] != "cartilage" and r["volume_mm3"] != "n/a"  # those are joints
     ]
     found += [
         (

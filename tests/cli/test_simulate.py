@@ -114,10 +114,17 @@ def test_the_truth_says_how_it_was_made(exam):
 
 def test_the_script_shows_in_the_truth(exam):
     lesions = rows_of(exam / "truth" / "lesions.tsv")
-    assert [(row["kind"], row["site"]) for row in lesions] == [("erosion", "mc3_head")]
-    assert float(lesions[0]["volume_mm3"]) == pytest.approx(25.0, rel=1e-3)
-    transit = rows_of(exam / "truth" / "transit.tsv")
-    assert (transit[4]["n_dorsal_veins"], transit[4]["transit_s"]) == ("0", "n/a")
+    assert [(row["kind"], row["site"]) for row in lesions] == [
+        ("erosion", "mc3_head"),
+        ("veins", "digit5"),
+    ]
+    assert (lesions[1]["state"], lesions[1]["vein_count"]) == ("absent", "0")
+    assert (lesions[1]["volume_mm3"], lesions[1]["stenosis_percent"]) == ("n/a", "n/a")
+    written = tomllib.loads((exam / "truth" / "lesions.toml").read_text())
+    assert written["erosion"] == [
+        {"site": "mc3_head", "volume_mm3": 25, "side": "radial", "hand": "right"}
+    ]
+    assert written["veins"] == [{"digit": 5, "count": 0, "hand": "right"}]
 
 
 def test_volumes_lie_on_the_grids_of_their_series(exam):

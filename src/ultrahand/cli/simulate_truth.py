@@ -12,6 +12,11 @@ from ultrahand.io.nifti import NiftiWriter
 from ultrahand.io.tables import write_tsv
 from ultrahand.phantoms.digital_hand import truth
 from ultrahand.phantoms.digital_hand.dynamic_series import arrivals_of, courses_of, shot_times_s
+from ultrahand.phantoms.digital_hand.lesion_truth import (
+    LESION_COLUMNS,
+    lesion_rows,
+    lesion_script,
+)
 from ultrahand.phantoms.digital_hand.protocol import Cartesian, Dynamic, Radial3D, Series
 from ultrahand.phantoms.digital_hand.series import scan_of
 from ultrahand.phantoms.digital_hand.vials import (
@@ -48,12 +53,13 @@ def write_truth(setting: Setting, folder: Path) -> None:
         "joints": truth.joint_rows(subject),
         "vessels": truth.vessel_rows(subject, arrivals),
         "transit": truth.transit_rows(subject, arrivals),
-        "lesions": truth.lesion_rows(subject),
+        "lesions": lesion_rows(subject),
         "solids": truth.solid_rows(subject),
     }
-    columns = {"lesions": ("name", "side", "kind", "site", "x_mm", "y_mm", "z_mm", "volume_mm3")}
+    columns = {"lesions": LESION_COLUMNS}
     for name, rows in tables.items():
         write_tsv(place / f"{name}.tsv", rows, columns=columns.get(name))
+    (place / "lesions.toml").write_text(lesion_script(subject), encoding="utf-8")
     _write_labels(place / "labels.tsv", truth.TISSUES)
     _write_labels(place / "joint_labels.tsv", truth.joint_labels(subject))
     _write_courses(setting, place / "courses.tsv")

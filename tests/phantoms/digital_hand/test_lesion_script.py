@@ -6,6 +6,7 @@ import pytest
 from phantoms.digital_hand import hands
 from ultrahand.errors import InputError
 from ultrahand.phantoms.digital_hand.arteries import ArteryState
+from ultrahand.phantoms.digital_hand.lesion_truth import lesion_rows, lesion_script
 from ultrahand.phantoms.digital_hand.lesions import (
     PRESETS,
     Deposit,
@@ -17,7 +18,6 @@ from ultrahand.phantoms.digital_hand.lesions import (
     preset_text,
 )
 from ultrahand.phantoms.digital_hand.subject import lesions_of, make_subject
-from ultrahand.phantoms.digital_hand.truth import lesion_rows
 from ultrahand.physics.tissues import tissue
 
 EVERY = """
@@ -419,16 +419,108 @@ def test_every_lesion_of_a_script_is_in_the_truth():
         "effusion",
         "tenosynovitis",
         "calcinosis",
+        "skin",
+        "artery",
+        "veins",
+        "cartilage",
     }
     assert rows["erosion", "mc2_head"]["volume_mm3"] == pytest.approx(40.0, rel=0.02)
-    deposits = [row for row in lesion_rows(subject) if row["kind"] == "calcinosis"]
-    assert len(deposits) == 5  # the nodules of a cluster
+    asked = {
+        ("erosion", "mc2_head"): {"asked_volume_mm3": 40.0, "aspect": "ulnar", "digit": 2},
+        ("bone_oedema", "lunate"): {"share": 0.5, "digit": None},
+        ("synovitis", "mcp2"): {"thickness_mm": 0.8, "solids": "mcp2_synovium"},
+        ("effusion", "pip3"): {"thickness_mm": 0.6},
+        ("tenosynovitis", "flexor3"): {"thickness_mm": 0.5, "digit": 3},
+        ("calcinosis", "pulp2"): {"shape": "cluster", "size_mm": 3.0},
+        ("skin", "palm"): {"thickness_mm": 0.3, "volume_mm3": None, "digit": None},
+        ("artery", "3_ulnar"): {"state": "occluded", "at_share": 0.55, "delay_s": None},
+        ("veins", "digit4"): {"state": "absent", "vein_count": 0, "solids": None},
+        ("cartilage", "cmc1"): {"concentration_mmol_per_l": 190.0},
+    }
+    for key, cells in asked.items():
+        assert {name: rows[key][name] for name in cells} == cells
+    assert len(rows["calcinosis", "pulp2"]["solids"].split()) == 5  # the nodules of a cluster
+    assert len({tuple(row) for row in rows.values()}) == 1
     tissues = {item.name: item for item in subject.solids}
     assert tissues["cmc1_cartilage_distal"].concentration_mmol_per_l == 190
     assert tissues["mcp1_cartilage_distal"].concentration_mmol_per_l is None
     assert not [name for name in tissues if name.startswith("vein_4")]
     assert {tissues[f"palm{n}_skin"].tissue for n in (1, 2, 3)} == {"fibrotic_skin"}
     assert {tissues[f"digit{n}_skin"].tissue for n in range(1, 6)} == {"skin"}
+
+
+STATES_OF_ARTERIES = """
+[[artery]]
+name = "1_radial"
+state = "absent"
+[[artery]]
+name = "2_ulnar"
+state = "occluded"
+at = 0.5
+[[artery]]
+name = "3_radial"
+state = "stenosed"
+percent = 40
+[[artery]]
+name = "3_radial"
+state = "delayed"
+delay_s = 5.0
+[[veins]]
+digit = 5
+count = 4
+[[skin]]
+digit = 2
+added_mm = 0.0
+"""
+
+
+def test_arteries_have_a_row_for_each_state_with_its_place():
+    subject = hands.subject(script=STATES_OF_ARTERIES)
+    found = [row for row in lesion_rows(subject) if row["kind"] == "artery"]
+    assert [row["name"] for row in found] == [
+        "1_radial_absent",
+        "2_ulnar_occluded",
+        "3_radial_stenosed",
+        "3_radial_delayed",
+    ]
+    absent, closed, narrow, late = found
+    assert absent["solids"] is None
+    vessels = {v.name: v for v in subject.hands["right"].vessels}
+    last = vessels[f"proper_2_ulnar_{closed['level']}"]
+    assert not [n for n in vessels if n.startswith("proper_2_ulnar") and n > last.name]
+    for row, point in (
+        (closed, last.stack.points(np.array(last.stack.ends_m[1]))),
+        (narrow, narrowest(vessels["proper_3_radial_P"].stack)),
+    ):
+        lps_mm = 1e3 * subject.placement.to_patient(point)
+        place = np.array([row[f"{axis}_mm"] for axis in "xyz"])
+        assert np.linalg.norm(place - lps_mm * [-1, -1, 1]) < 0.1
+    assert (narrow["level"], narrow["stenosis_percent"], late["delay_s"]) == ("P", 40.0, 5.0)
+    assert (late["level"], late["x_mm"], narrow["delay_s"]) == (None, None, None)
+    rest = {(row["kind"], row["state"], row["vein_count"]) for row in lesion_rows(subject)}
+    assert ("veins", "set", 4) in rest
+    assert not [row for row in lesion_rows(subject) if row["kind"] == "skin"]  # nothing was added
+
+
+def narrowest(stack):
+    s = np.linspace(stack.knots_m[0], stack.knots_m[-1], 4001)
+    return stack.points(s[stack.at(s)[1].prod(axis=1).argmin()])
+
+
+@pytest.mark.parametrize(
+    ("case", "script"),
+    [
+        ((1, "healthy", "right"), EVERY),
+        ((1, "healthy", "right"), STATES_OF_ARTERIES),
+        ((1, "ssc_severe", "left"), None),
+        ((1, "ssc_mild", "both"), None),
+    ],
+)
+def test_the_script_of_the_truth_gives_the_same_lesions(case, script):
+    subject = hands.subject(*case, script)
+    text = lesion_script(subject)
+    for side, hand in subject.hands.items():
+        assert lesions_of("healthy", side, text) == hand.lesions
 
 
 def test_swellings_are_as_thick_as_asked():

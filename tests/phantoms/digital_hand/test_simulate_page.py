@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from phantoms.digital_hand import hands
+from ultrahand.phantoms.digital_hand.lesion_truth import lesion_rows
 from ultrahand.phantoms.digital_hand.lesions import (
     _DRAWN,
     _FIELDS,
@@ -115,7 +116,7 @@ def test_the_page_names_the_columns_of_the_tables():
         truth.joint_rows(subject),
         truth.vessel_rows(subject, arrivals_of(subject)),
         truth.transit_rows(subject, arrivals_of(subject)),
-        truth.lesion_rows(subject),
+        lesion_rows(subject),
         truth.solid_rows(subject),
         truth.landmark_rows(subject),
     ):

@@ -26,10 +26,6 @@ Rows = list[dict[str, object]]
 TISSUES: Final = ("air", *tissue_names())
 """Names by number of the tissue labels."""
 MM3: Final = 1e9
-_LESION: Final = re.compile(
-    r"(?P<site>.+)_(?P<kind>erosion|oedema\d*|synovium|effusion|sheath)$|(?P<deposit>calcinosis\d+)"
-)
-_KINDS: Final = {"synovium": "synovitis", "sheath": "tenosynovitis"}
 
 
 @final
@@ -120,7 +116,7 @@ def landmark_rows(subject: Subject) -> Rows:
             x, y = ray.at(ray.tip_mm)
             found[f"tip{d}"] = (x * M_PER_MM, y * M_PER_MM, ray.tip_mm * M_PER_MM)
         rows += [
-            {"name": subject.prefix(side) + name, **_place(subject, side, point), "side": side}
+            {"name": subject.prefix(side) + name, **place_ras(subject, side, point), "side": side}
             for name, point in found.items()
         ]
     return rows
@@ -149,7 +145,7 @@ def vial_rows(
         rows.append(
             {
                 "name": vial.name,
-                **_ras(patient),
+                **ras(patient),
                 "radius_mm": radius_mm,
                 "concentration_mmol_per_l": vial.concentration_mmol_per_l,
                 "concentration_stderr_mmol_per_l": max(
@@ -183,7 +179,7 @@ def joint_rows(subject: Subject) -> Rows:
                 {
                     "name": prefix + joint,
                     "side": side,
-                    **_place(subject, side, hand.joints[joint]),
+                    **place_ras(subject, side, hand.joints[joint]),
                     "cartilage_thickness_mm": hand.person.cartilage_mm[joint],
                     "fluid_thickness_mm": hand.person.fluid_mm,
                     "cartilage_mm3": cartilages,
@@ -210,7 +206,7 @@ def vessel_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
         prefix = subject.prefix(side)
         for v in hand.vessels:
             ends = [v.stack.points(np.array(end)) for end in v.stack.ends_m]
-            first, last = (_place(subject, side, p) for p in ends)
+            first, last = (place_ras(subject, side, p) for p in ends)
             rows.append(
                 {
                     "name": prefix + v.name,
@@ -275,39 +271,6 @@ def _transit_s(
     return merged[veins[0]] - merged.get(arteries, arteries)
 
 
-def lesion_rows(subject: Subject) -> Rows:
-    """Return every lesion that is a solid: kind, site, centre, volume.
-
-    The volume is what is seen of it: swellings do not count bones and tendons inside of them.
-    """
-    rows: Rows = []
-    visible = (subject.visible_m3 * MM3).tolist()
-    for item, side, volume in zip(subject.solids, subject.side, visible, strict=True):
-        found = _LESION.match(item.name.removeprefix(subject.prefix(side))) if side else None
-        ill = item.tissue in ("erosion", "marrow_oedema", "effusion", "calcinosis")
-        swollen = item.tissue == "inflamed_synovium"
-        sheath = False
-        if found and side and found["kind"] == "sheath":
-            digit = int(found["site"].removeprefix("flexor"))
-            sheath = subject.hands[side].lesions.sheath_mm.get(digit, 0.0) > 0
-        if not found or not (ill or swollen or sheath):
-            continue
-        kind = re.sub(r"\d+$", "", found["kind"] or "calcinosis")
-        low, high = item.stack.ends_m
-        middle = item.stack.points(np.array(0.5 * (low + high)))
-        rows.append(
-            {
-                "name": item.name,
-                "side": side,
-                "kind": {"oedema": "bone_oedema", **_KINDS}.get(kind, kind),
-                "site": found["site"] or found["deposit"],
-                **_ras(subject.placement.to_patient(middle)),
-                "volume_mm3": volume,
-            }
-        )
-    return rows
-
-
 def solid_rows(subject: Subject) -> Rows:
     """Return every solid: what it is made of, how large."""
     return [
@@ -324,12 +287,13 @@ def solid_rows(subject: Subject) -> Rows:
     ]
 
 
-def _place(subject: Subject, side: str, point_m: object) -> dict[str, float]:
+def place_ras(subject: Subject, side: str, point_m: object) -> dict[str, float]:
     """Return a point of one hand's own frame in scanner RAS millimetres."""
     common = subject.common(side, np.asarray(point_m, np.float64))
-    return _ras(subject.placement.to_patient(common))
+    return ras(subject.placement.to_patient(common))
 
 
-def _ras(patient_m: Float64) -> dict[str, float]:
+def ras(patient_m: Float64) -> dict[str, float]:
+    """Return a point in patient LPS metres in scanner RAS millimetres."""
     x, y, z = (np.array([-1.0, -1.0, 1.0]) * patient_m / M_PER_MM).round(4).tolist()
     return {"x_mm": x, "y_mm": y, "z_mm": z}

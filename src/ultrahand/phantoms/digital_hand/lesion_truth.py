@@ -1,0 +1,258 @@
+"""What is wrong with the hands, as a table and as a script that gives the same again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+import numpy as np
+
+from ultrahand.phantoms.digital_hand.anatomy import Hand
+from ultrahand.phantoms.digital_hand.arteries import ArteryState
+from ultrahand.phantoms.digital_hand.lesions import Lesions
+from ultrahand.phantoms.digital_hand.person import DIGITS
+from ultrahand.phantoms.digital_hand.subject import Subject
+from ultrahand.phantoms.digital_hand.truth import MM3, Rows, place_ras, ras
+from ultrahand.units import M_PER_MM
+
+LESION_COLUMNS: Final = (
+    "name",
+    "side",
+    "kind",
+    "site",
+    "digit",
+    "state",
+    "level",
+    "x_mm",
+    "y_mm",
+    "z_mm",
+    "volume_mm3",
+    "asked_volume_mm3",
+    "aspect",
+    "share",
+    "thickness_mm",
+    "shape",
+    "size_mm",
+    "at_share",
+    "stenosis_percent",
+    "delay_s",
+    "vein_count",
+    "concentration_mmol_per_l",
+    "solids",
+)
+"""Of the table of lesions: each row has all of them, None where it does not apply."""
+_HEAD: Final = """\
+# Every lesion of this examination: what the preset and the script of truth.json come to.
+# As a script on top of the preset healthy, with the same seed, it gives the same hands.
+"""
+
+
+def lesion_rows(subject: Subject) -> Rows:
+    """Return every lesion in effect, one row each: what was asked for, where it is, how large.
+
+    The volume is what is seen of it: swellings do not count bones and tendons inside of them.
+    Lesions that are no solids of their own (thick skin, arteries, veins) have none.
+    """
+    rows: Rows = []
+    for side, hand in subject.hands.items():
+        prefix = subject.prefix(side)
+        for found in _lesions(hand):
+            row = dict.fromkeys(LESION_COLUMNS) | {"side": side, "digit": _digit(found["site"])}
+            names = _names(subject, side, found.pop("pattern"))
+            if found.pop("solid"):
+                row |= _middle(subject, names)
+            if point := found.pop("point", None):
+                row |= place_ras(subject, side, np.array(point))
+            name = found.pop("name", f"{found['site']}_{found['kind']}")
+            row |= {**found, "name": prefix + name, "site": prefix + found["site"]}
+            rows.append(row | {"solids": " ".join(names) or None})
+    return rows
+
+
+def _digit(site: str) -> int | None:
+    found = re.search(r"[1-5]", site)
+    return int(found[0]) if found else None
+
+
+def _names(subject: Subject, side: str, pattern: str) -> list[str]:
+    """Return the names of one hand's solids that a pattern fits, without its prefix."""
+    whole = re.compile(re.escape(subject.prefix(side)) + f"(?:{pattern})")
+    owned = zip(subject.solids, subject.side, strict=True)
+    return [item.name for item, owner in owned if owner == side and whole.fullmatch(item.name)]
+
+
+def _middle(subject: Subject, names: list[str]) -> dict[str, object]:
+    """Return the visible volume of some solids and their middle, weighted by it."""
+    numbers = [subject.index[name] for name in names]
+    volumes = subject.visible_m3[numbers]
+    stacks = [subject.solids[number].stack for number in numbers]
+    middles = np.array([s.points(np.array(0.5 * sum(s.ends_m))) for s in stacks])
+    middle = volumes @ middles / volumes.sum()
+    place = ras(subject.placement.to_patient(middle))
+    return {**place, "volume_mm3": float(volumes.sum()) * MM3}
+
+
+def _lesions(hand: Hand) -> Iterator[dict[str, Any]]:
+    """Yield the cells of each lesion, with a pattern of its solids and whether it is they."""
+    yield from _of_bones(hand.lesions)
+    yield from _of_soft_tissue(hand.lesions)
+    yield from _of_vessels(hand)
+    for joint, value in hand.lesions.cartilage.items():
+        yield {
+            "kind": "cartilage",
+            "site": joint,
+            "pattern": f"{joint}_cartilage_(proximal|distal)",
+            "solid": True,
+            "concentration_mmol_per_l": float(value),
+        }
+
+
+def _of_bones(lesions: Lesions) -> Iterator[dict[str, Any]]:
+    for erosion in lesions.erosions:
+        yield {
+            "kind": "erosion",
+            "site": erosion.site,
+            "pattern": f"{erosion.site}_erosion",
+            "solid": True,
+            "asked_volume_mm3": float(erosion.volume_mm3),
+            "aspect": erosion.side,
+        }
+    for oedema in lesions.oedemas:
+        yield {
+            "kind": "bone_oedema",
+            "site": oedema.site,
+            "pattern": rf"{oedema.site}_oedema\d*",
+            "solid": True,
+            "share": float(oedema.share),
+        }
+
+
+def _of_soft_tissue(lesions: Lesions) -> Iterator[dict[str, Any]]:
+    swellings: list[tuple[str, str, str, float]] = [
+        *(("synovitis", j, f"{j}_synovium", v) for j, v in lesions.synovitis_mm.items()),
+        *(("effusion", j, f"{j}_effusion", v) for j, v in lesions.effusion_mm.items()),
+        *(
+            ("tenosynovitis", f"flexor{d}", f"flexor{d}_sheath", v)
+            for d, v in lesions.sheath_mm.items()
+        ),
+    ]
+    for kind, site, pattern, added in swellings:
+        found: dict[str, Any] = {"kind": kind, "site": site, "pattern": pattern, "solid": True}
+        yield found | {"thickness_mm": float(added)}
+    for number, deposit in enumerate(lesions.deposits, 1):
+        yield {
+            "name": f"calcinosis{number}",
+            "kind": "calcinosis",
+            "site": f"{deposit.place}{deposit.digit}",
+            "pattern": f"calcinosis{number}[a-e]?",
+            "solid": True,
+            "shape": deposit.shape,
+            "size_mm": float(deposit.size_mm),
+        }
+    for digit, added in lesions.skin_mm.items():
+        site = f"digit{digit}" if digit else "palm"
+        if added > 0:
+            yield {
+                "kind": "skin",
+                "site": site,
+                "pattern": rf"{site}_skin" if digit else r"palm\d_skin",
+                "solid": False,
+                "thickness_mm": float(added),
+            }
+
+
+def _of_vessels(hand: Hand) -> Iterator[dict[str, Any]]:
+    for (digit, side), state in hand.lesions.arteries.items():
+        site = f"{digit}_{side}"
+        for values in _states(state):
+            yield {
+                "name": f"{site}_{values['state']}",
+                "kind": "artery",
+                "site": site,
+                "pattern": f"proper_{site}_[PMD]",
+                "solid": False,
+                **_where(hand, digit, side, values["state"]),
+                "state": values["state"],
+                "at_share": values.get("at"),
+                "stenosis_percent": values.get("percent"),
+                "delay_s": values.get("delay_s"),
+            }
+    for digit in DIGITS:
+        count = hand.vein_count[digit]
+        if count == 0 or digit in hand.lesions.veins:
+            yield {
+                "kind": "veins",
+                "site": f"digit{digit}",
+                "pattern": f"vein_{digit}_.+",
+                "solid": False,
+                "state": "set" if count else "absent",
+                "vein_count": count,
+            }
+
+
+def _where(hand: Hand, digit: int, side: str, state: str) -> dict[str, Any]:
+    """Return level and place of an artery's end, or of where it is narrowest."""
+    own = [v for v in hand.vessels if v.kind == "artery" and (v.digit, v.side) == (digit, side)]
+    if state == "occluded" and own:
+        end = own[-1].stack.ends_m[1]
+        return {"level": own[-1].level, "point": own[-1].stack.points(np.array(end)).tolist()}
+    narrow = next((v for v in own if v.stenosis_percent is not None), None)
+    if state == "stenosed" and narrow:
+        middle = 0.5 * sum(hand.person.rays[digit].z_mm["pp"]) * M_PER_MM
+        at = np.clip(middle, *narrow.stack.ends_m)
+        return {"level": narrow.level, "point": narrow.stack.points(at).tolist()}
+    return {}
+
+
+def _states(state: ArteryState) -> list[dict[str, Any]]:
+    """Return the entries of a script that give an artery its state."""
+    if not state.present:
+        return [{"state": "absent"}]
+    found: list[dict[str, Any]] = []
+    if state.occluded_at is not None:
+        found.append({"state": "occluded", "at": float(state.occluded_at)})
+    if state.stenosis_percent > 0:
+        found.append({"state": "stenosed", "percent": float(state.stenosis_percent)})
+    if state.delay_s > 0:
+        found.append({"state": "delayed", "delay_s": float(state.delay_s)})
+    return found
+
+
+def lesion_script(subject: Subject) -> str:
+    """Return the preset and the script as they were used: one script of every hand's lesions."""
+    first = next(iter(subject.hands.values())).lesions
+    drawn = {key: list(getattr(first, key)) for key in ("lumen_mm2", "vein_count", "transit_s")}
+    lines = [_HEAD, "[drawn]", *(f"{key} = {pair}" for key, pair in drawn.items())]
+    for side, hand in subject.hands.items():
+        for kind, values in _entries(hand.lesions):
+            lines += ["", f"[[{kind}]]"]
+            lines += [f"{k} = {_toml(v)}" for k, v in {**values, "hand": side}.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _entries(lesions: Lesions) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the entries of a script that gives these lesions."""
+    for kind, listed in (
+        ("erosion", lesions.erosions),
+        ("bone_oedema", lesions.oedemas),
+        ("calcinosis", lesions.deposits),
+    ):
+        yield from ((kind, asdict(one)) for one in listed)
+    for kind, place, value, table in (
+        ("synovitis", "joint", "thickness_mm", lesions.synovitis_mm),
+        ("effusion", "joint", "thickness_mm", lesions.effusion_mm),
+        ("tenosynovitis", "digit", "thickness_mm", lesions.sheath_mm),
+        ("skin", "digit", "added_mm", lesions.skin_mm),
+        ("veins", "digit", "count", lesions.veins),
+        ("cartilage", "joint", "concentration_mmol_per_l", lesions.cartilage),
+    ):
+        yield from ((kind, {place: key, value: number}) for key, number in table.items())
+    for (digit, side), state in lesions.arteries.items():
+        for values in _states(state):
+            yield "artery", {"name": f"{digit}_{side}", **values}
+
+
+def _toml(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else repr(value)
