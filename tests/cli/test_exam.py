@@ -1,5 +1,7 @@
 """``ultrahand exam``: a whole examination, and what a run that is broken off leaves."""
 
+import errno
+import io
 import json
 import os
 import random
@@ -17,6 +19,7 @@ from commands import ultrahand
 from exams import cartesian, exam_text, small_exam, table, write_exam
 
 from test_house import loaded_by
+from ultrahand.cli import exam_report
 from ultrahand.cli.arguments import SERIES_OPTIONS
 from ultrahand.cli.exam_stage import Digests
 from ultrahand.cli.main import build_parser
@@ -258,13 +261,26 @@ def test_the_report_shows_every_series_and_says_what_is_not_there(sources):
 def test_the_report_s_place_is_said_and_in_the_json(given, run, tmp_path):
     ended = run(given / "exam.toml", "--json")
     assert ended.json["report"] == str(tmp_path / "out" / "report.html")
-    assert ended.err.count(f"report: {tmp_path / 'out' / 'report.html'}\n") == 1
+    line = f"report: {tmp_path / 'out' / 'report.html'} (kept: nothing in it changed)\n"
+    assert ended.err.count(line) == 1
+    (tmp_path / "out" / "report.html").unlink()
+    assert run(given / "exam.toml").err.count("report.html (made)\n") == 1
 
 
 def test_a_run_that_changes_nothing_writes_no_report(given, done, run):
     before = marks(done)["report.html"]
     assert run(given / "exam.toml").code == 0
     assert marks(done)["report.html"] == before
+
+
+def test_a_full_disk_under_the_report_says_what_stays(monkeypatch, tmp_path):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(exam_report, "page_of", full)
+    note = io.BytesIO()
+    assert exam_report._in_child(None, tmp_path, note, verbose=False) == 5
+    assert note.getvalue() == b"the disk is full; finished series stay: make room and run again"
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
@@ -353,8 +369,7 @@ def test_a_page_of_others_is_kept_without_force(given, run, tmp_path):
 
 
 def test_an_image_that_was_changed_in_place_is_no_page_and_no_crash(given, done, run):
-    path = done / f"{T1}.nii.gz"
-    path.write_bytes(path.read_bytes()[:-9] + b"?????????")
+    change_bytes(done / f"{T1}.nii.gz", back=True)
     (done / "report.html").unlink()
     ended = run(given / "exam.toml")
     assert ended.code == 3
@@ -427,9 +442,22 @@ def test_only_what_is_not_there_any_more_is_made_anew(change, given, done, run, 
     assert tree(done) == tree(sources / "out")
 
 
-def test_bytes_that_changed_in_place_are_found_on_request(given, done, run, sources):
-    path = done / f"{T1}.nii.gz"
+def change_bytes(path, *, back):
+    """Change a byte, not the size; ``back``: nor the time of change, as a failing disk does."""
+    time_ns = path.stat().st_mtime_ns
     path.write_bytes(path.read_bytes()[:-1] + b"?")
+    if back:
+        os.utime(path, ns=(time_ns, time_ns))
+
+
+def test_bytes_that_changed_in_place_are_found_by_their_time(given, done, run, sources):
+    change_bytes(done / f"{T1}.nii.gz", back=False)
+    assert remade(run(given / "exam.toml")) == {"T1"}
+    assert tree(done) == tree(sources / "out")
+
+
+def test_bytes_that_changed_without_their_time_are_found_on_request(given, done, run, sources):
+    change_bytes(done / f"{T1}.nii.gz", back=True)
     assert remade(run(given / "exam.toml")) == set()
     assert remade(run(given / "exam.toml", "--verify")) == {"T1"}
     assert tree(done) == tree(sources / "out")
@@ -549,7 +577,7 @@ def test_too_little_memory_ends_in_code_5_and_the_table_says_what_is_needed(give
     assert run(given / "exam.toml", "--max-memory", "10MB").code == 5
     found = rows(tmp_path / "out")
     assert {row["status"] for row in found.values()} == {"failed"}
-    assert "--max-memory 0.01 GB is too small" in found["dce"]["reason"]
+    assert "--max-memory 10 MB is too small" in found["dce"]["reason"]
 
 
 def test_an_input_that_changes_under_a_run_is_noticed(tmp_path):

@@ -1,9 +1,12 @@
 """Reading exam.toml: what is taken, and how each mistake is refused."""
 
+import json
 import os
+from pathlib import Path
 
 import pytest
 
+from ultrahand.cli.arguments import SERIES_OPTIONS
 from ultrahand.errors import InputError, UsageError
 from ultrahand.io.exam_file import INPUT_FUNCTIONS, KINDS, read_exam
 from ultrahand.io.toml_table import MAX_BYTES, MAX_LABEL
@@ -182,3 +185,22 @@ def test_a_folder_or_pipe_is_refused_and_does_not_hang(tmp_path):
 def test_a_series_that_is_a_pipe_is_refused(read, folder):
     os.mkfifo(folder / "pipe")
     assert "no regular file: pipe" in str(refusal(read, HEAD + SERIES.replace("t1.h5", "pipe")))
+
+
+def test_the_example_of_the_guide_is_taken(tmp_path):
+    """With files of the names that stand in it, and every option known."""
+    guide = (Path(__file__).parents[2] / "docs" / "exam.md").read_text(encoding="utf-8")
+    (tmp_path / "exam.toml").write_text(guide.split("```toml\n")[1].split("```")[0])
+    table = guide.split("```\nname")[1].split("```")[0]
+    (tmp_path / "vials.tsv").write_text(f"name{table}")
+    point = {"label": "mcp1", "position": [1, 2, 3]}
+    markups = {"markups": [{"type": "Fiducial", "controlPoints": [point]}]}
+    (tmp_path / "landmarks.mrk.json").write_text(json.dumps(markups))
+    for name in ("noise", "gre", "vfa", "sodium", "session"):
+        (tmp_path / f"{name}.h5").touch()
+    exam = read_exam(tmp_path / "exam.toml", option_names=SERIES_OPTIONS)
+    assert [s.name for s in exam.series] == ["noise", "anatomy", "t1", "sodium", "dce"]
+    for kind in KINDS:
+        assert f"`{kind}`" in guide
+    for option in SERIES_OPTIONS:
+        assert f"`{option}`" in guide

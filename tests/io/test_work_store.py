@@ -113,10 +113,22 @@ def test_touched_outputs_are_done_and_missing_or_longer_ones_are_stale(folder, b
         assert store.lookup("T1", "k1", by_hash=by_hash)[0] is State.STALE
 
 
-def test_only_a_hash_finds_bytes_that_changed_in_place(folder):
+def test_bytes_that_changed_in_place_are_found_by_their_time(folder):
     with opened(folder) as store:
         make(store)
-        (folder / next(iter(OUTPUTS))).write_bytes(b"imagE")
+        path = folder / next(iter(OUTPUTS))
+        path.write_bytes(b"image")  # the same again: later, but not other bytes
+        assert store.lookup("T1", "k1")[0] is State.DONE
+        path.write_bytes(b"imagE")
+        assert store.lookup("T1", "k1")[0] is State.STALE
+
+
+def test_only_a_hash_finds_bytes_that_changed_without_their_time(folder):
+    with opened(folder) as store:
+        make(store)
+        path = folder / next(iter(OUTPUTS))
+        path.write_bytes(b"imagE")
+        os.utime(path, (1, 1))
         assert store.lookup("T1", "k1")[0] is State.DONE
         assert store.lookup("T1", "k1", by_hash=True)[0] is State.STALE
 

@@ -20,6 +20,7 @@ from ultrahand.pipelines.exam import (
     row_of,
     stages_of,
 )
+from ultrahand.pipelines.memory import size_text
 
 FOV_M = (0.12, 0.12, 0.005)
 DONE = StageResult(status=Status.DONE, outputs=("a.nii.gz", "a.json"), n_findings=2)
@@ -47,6 +48,13 @@ def exam(*all_series):
 
 def test_every_kind_is_either_reconstructed_or_has_a_reason_not_to_be():
     assert sorted([*PLACES, *NOT_RECONSTRUCTED]) == sorted(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "text"), [(8 * 10**9, "8.00 GB"), (10**6, "1 MB"), (999, "0.999 kB")]
+)
+def test_sizes_are_never_none_at_all(n_bytes, text):
+    assert size_text(n_bytes) == text
 
 
 def test_places_tell_kinds_apart():

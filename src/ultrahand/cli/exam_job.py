@@ -15,6 +15,7 @@ from ultrahand.cli.naming import Naming
 from ultrahand.cli.series_options import command_of
 from ultrahand.cli.supervise import finish_undisturbed
 from ultrahand.errors import EXIT_DEFECT
+from ultrahand.io.durable import FULL_DISK
 from ultrahand.io.outputs import OutputSet
 from ultrahand.pipelines.exam import (
     PLACES,
@@ -98,7 +99,8 @@ def reconstruct_in_child(
         told = {"status": error.status, "reason": str(error)}
     except Exception as error:  # noqa: BLE001 - the last resort: everything ends in a code
         code, words = explain_error(error, file=job.stage.series.file.name)
-        told = {"reason": words, "full_disk": is_full_disk(error)}
+        full = is_full_disk(error)
+        told = {"reason": FULL_DISK if full else words, "full_disk": full}
         if code == EXIT_DEFECT and job.options.verbose:
             traceback.print_exception(error)
     note.write(json.dumps(told).encode())

@@ -16,9 +16,10 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple
 from ultrahand import __version__
 from ultrahand.cli.exam_page import Source, page_of
 from ultrahand.cli.exam_stage import INTERRUPTED, Digests
-from ultrahand.cli.explain import explain_error
+from ultrahand.cli.explain import explain_error, is_full_disk
 from ultrahand.cli.supervise import finish_undisturbed, shared_file, undisturbed, watched
 from ultrahand.errors import EXIT_DEFECT, EXIT_INTERRUPTED, ResourceError
+from ultrahand.io.durable import FULL_DISK
 from ultrahand.io.work_record import stage_key
 from ultrahand.io.work_store import State, WorkStore
 from ultrahand.pipelines.exam import Row, as_objects, session_label
@@ -89,7 +90,8 @@ def make_report(
         done = _attempt(source, store, name, key, verbose=verbose)
         if not done.made:
             return done
-    log.warning("report: %s", store.folder / REPORT)
+    how = "kept: nothing in it changed" if state is State.DONE else "made"
+    log.warning("report: %s (%s)", store.folder / REPORT, how)
     return Reported(made=True)
 
 
@@ -146,6 +148,6 @@ def _in_child(source: Source, place: Path, note: IO[bytes], *, verbose: bool) ->
         code, words = explain_error(error, file=REPORT)
         if code == EXIT_DEFECT and verbose:
             traceback.print_exception(error)
-        note.write(words.encode())
+        note.write((FULL_DISK if is_full_disk(error) else words).encode())
         return code
     return 0

@@ -11,6 +11,7 @@ from typing import Final
 
 from ultrahand.errors import ResourceError, UsageError
 
+FULL_DISK: Final = "the disk is full; finished series stay: make room and run again"
 _READ_ONLY: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -59,9 +60,7 @@ def writing_in(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ResourceError(
-                "the disk is full; finished series stay: make room and run again"
-            ) from error
+            raise ResourceError(FULL_DISK) from error
         words = f"{folder.name or folder} cannot be written ({error.strerror})"
         if error.errno in _READ_ONLY:
             raise ResourceError(f"{words}; allow writing there or choose another -o") from error

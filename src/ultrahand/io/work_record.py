@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 from types import MappingProxyType
 from typing import Final, Self
 
@@ -53,12 +54,24 @@ class Output:
         """Describe a file that will be called ``path``."""
         return cls(path=path, n_bytes=place.stat().st_size, sha256=sha256_of(place))
 
-    def is_at(self, folder: Path, *, by_hash: bool) -> bool:
-        """Tell whether the file is there as it was made: of its size, or of its hash too."""
+    def is_at(self, folder: Path, *, recorded_ns: int | None) -> bool:
+        """Tell whether the file is there as it was made.
+
+        Parameters
+        ----------
+        folder
+            The store's.
+        recorded_ns
+            When its record was written. A file that changed since then is compared by hash, any
+            other by its size alone; None compares every file by hash.
+        """
         place = folder / self.path
         try:
-            same = place.is_file() and place.stat().st_size == self.n_bytes
-            return same and (not by_hash or sha256_of(place) == self.sha256)
+            status = place.stat()
+            if not S_ISREG(status.st_mode) or status.st_size != self.n_bytes:
+                return False
+            unchanged = recorded_ns is not None and status.st_mtime_ns < recorded_ns
+            return unchanged or sha256_of(place) == self.sha256
         except OSError:
             return False
 

@@ -110,12 +110,16 @@ class WorkStore:
         key
             What it would be made from now, see `stage_key`.
         by_hash
-            Whether to read every output and compare its hash; else its size decides.
+            Whether to read every output and compare its hash; else its size decides, and its hash
+            where it was written to since its record was.
         """
         record = self._record(stage)
         if record is None:
             return State.ABSENT, None
-        sound = all(output.is_at(self.folder, by_hash=by_hash) for output in record.outputs)
+        # Outputs are written before their record: no time needs to stand in it, which would make
+        # its bytes other ones in every run.
+        recorded_ns = None if by_hash else self._place_of(stage).stat().st_mtime_ns
+        sound = all(output.is_at(self.folder, recorded_ns=recorded_ns) for output in record.outputs)
         current = record.done and record.key == key and sound
         return (State.DONE if current else State.STALE), record
 

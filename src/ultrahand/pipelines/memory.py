@@ -163,8 +163,15 @@ def _with_image(needs: Needs, encoding: EncodingPlan) -> Needs:
 
 
 def _too_small(limit: int, needs: Needs, instead: str = "") -> ResourceError:
-    listed = ", ".join(f"{name} {size / 1e9:.2f}" for name, size in needs.items())
+    listed = ", ".join(f"{name} {size_text(size)}" for name, size in needs.items())
     return ResourceError(
-        f"--max-memory {limit / 1e9:.2f} GB is too small: {sum(needs.values()) / 1e9:.2f} GB are "
+        f"--max-memory {size_text(limit)} is too small: {size_text(sum(needs.values()))} are "
         f"needed ({listed}); allow more{instead}"
     )
+
+
+def size_text(n_bytes: int) -> str:
+    """Return a size as people read it: MB below 1 GB, kB below 1 MB."""
+    if n_bytes >= 10**9:
+        return f"{n_bytes / 1e9:.2f} GB"
+    return f"{n_bytes / 1e6:.0f} MB" if n_bytes >= 10**6 else f"{n_bytes / 1e3:.3g} kB"
