@@ -168,6 +168,7 @@ def nifti(shape=(4, 5, 6), dtype=np.uint8):
         (gzip.compress(nifti(dtype=np.int16)), "labels.nii.gz"),
         (nibabel.Nifti2Image(np.ones((2, 2, 2), np.uint8), np.eye(4)).to_bytes(), "labels.nii"),
     ],
+    ids=["8 bits", "one volume", "packed", "NIfTI-2"],
 )
 def test_label_images_are_taken(data, name, check):
     check("labels", data, name)
@@ -185,6 +186,10 @@ def test_label_images_are_taken(data, name, check):
         (nifti((4, 5)), "labels.nii", "shape (4, 5), expected three dimensions"),
         (nifti((4, 5, 6, 2)), "labels.nii", "three dimensions"),
         (nifti(), "labels.nrrd", "the name labels.nrrd, expected a NIfTI"),
+    ],
+    ids=[
+        *("nothing, packed", "nothing", "HDF5", "cut", "packing cut", "cut, packed"),
+        *("a plane", "two volumes", "another format"),
     ],
 )
 def test_what_is_no_label_image_is_refused(data, name, words, check):
