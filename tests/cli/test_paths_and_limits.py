@@ -304,7 +304,7 @@ def test_too_little_memory_ends_in_code_5_with_what_is_needed(raw, outputs, run)
     ended = run("recon", raw, "-o", outputs / "image.nii.gz", "--max-memory", "10MB")
     assert ended.code == 5
     line = ended.the_line("")
-    for word in ("--max-memory 0.01 GB", "are needed", "grid", "blocks", "image", "program"):
+    for word in ("--max-memory 10 MB", "are needed", "grid", "blocks", "image", "program"):
         assert word in line
     assert not list(outputs.iterdir())
 
