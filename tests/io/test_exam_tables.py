@@ -74,6 +74,8 @@ def test_tables_as_the_guide_has_them_are_taken(role, text, check):
     [
         ("landmarks", "", "file: found nothing in it"),
         ("landmarks", " \n\n", "file: found nothing in it"),
+        ("landmarks", b"\xef\xbb\xbf", "file: found nothing in it"),
+        ("landmarks", tsv(POINTS, "a 1_0 2 3"), "x_mm: found '1_0'"),
         ("landmarks", b"\x89HDF\r\n\x1a\n" + bytes(99), "bytes in line 1 that are no UTF-8"),
         ("landmarks", b"#" * (MAX_BYTES + 1), "more than 1048576 bytes"),
         ("landmarks", tsv(POINTS), "a first line alone"),
@@ -144,6 +146,7 @@ def test_markups_of_slicer_are_taken(text, check):
         (markups(POINT | {"label": ""}), "label: found none"),
         (markups(POINT | {"position": [1, 2]}), "position: found [1, 2]"),
         (markups(POINT | {"position": [1, 2, True]}), "three numbers"),
+        (markups(POINT | {"position": [1, 2, 10**400]}), "three numbers"),
         (markups(POINT, coordinateSystem="IJK"), "coordinateSystem: found 'IJK'"),
         (markups(POINT, coordinateUnits="m"), "coordinateUnits: found 'm'"),
         (markups(POINT | {"positionStatus": "undefined"}), "no point with a position"),
@@ -180,6 +183,7 @@ def test_label_images_are_taken(data, name, check):
         (b"", "labels.nii.gz", "no NIfTI"),
         (b"", "labels.nii", "no NIfTI"),
         (b"\x89HDF\r\n\x1a\n" + bytes(999), "labels.nii", "no NIfTI"),
+        (nifti()[:70] + b"\x7f\x7f" + nifti()[72:], "labels.nii", "no NIfTI"),
         (nifti()[:-1], "labels.nii", "found 471 bytes, expected 472, by its header"),
         (gzip.compress(nifti())[:-12], "labels.nii.gz", "no NIfTI"),
         (gzip.compress(nifti()[:-1]), "labels.nii.gz", "found 471 bytes"),
@@ -192,5 +196,6 @@ def test_label_images_are_taken(data, name, check):
         *("a plane", "two volumes", "another format"),
     ],
 )
-def test_what_is_no_label_image_is_refused(data, name, words, check):
+def test_what_is_no_label_image_is_refused(data, name, words, check, capfd):
     assert words in refusal(check, "labels", data, name)
+    assert capfd.readouterr().err == ""  # nibabel has nothing to add to the one line

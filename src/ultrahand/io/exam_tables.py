@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ultrahand.errors import InputError
 from ultrahand.io.file_bytes import naming
 from ultrahand.io.toml_table import refuse
 
@@ -24,6 +24,7 @@ MARKUPS: Final = ".json"
 _PLACE: Final = ("x_mm", "y_mm", "z_mm")
 _UNITS: Final = ("mmol_per_l", "mol_per_l", "g_nacl_per_l", "mol_per_m3")
 _CONCENTRATIONS: Final = tuple(f"concentration_{unit}" for unit in _UNITS)
+_MAX_MM: Final = 1e6
 _BLOCK_BYTES: Final = 2**22
 _REMEDY: Final = "correct that line"
 
@@ -81,16 +82,17 @@ def _text(path: Path) -> str:
     except OSError as error:
         found = error.strerror or "an unreadable file"
         raise refuse("file", found, "a file that can be read", "check its permissions") from None
-    if not data.strip():
-        raise refuse("file", "nothing in it", "a table", "write it, or leave the key out")
     if len(data) > MAX_BYTES:
         raise refuse("file", f"more than {MAX_BYTES} bytes", "a short table", "give the table")
     try:
-        return data.decode("utf-8-sig")  # spreadsheets begin UTF-8 with a mark
+        text = data.decode("utf-8-sig")  # spreadsheets begin UTF-8 with a mark
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         found = f"bytes in line {line} that are no UTF-8"
         raise refuse("file", found, "a table in UTF-8", "save it as UTF-8 text") from None
+    if not text.strip():
+        raise refuse("file", "nothing in it", "a table", "write it, or leave the key out")
+    return text
 
 
 # --- tables ---------------------------------------------------------------------------------------
@@ -159,7 +161,7 @@ def _check_row(where: str, row: Mapping[str, str], required: Iterable[str]) -> N
 
 def _check_number(where: str, cell: str, may_be: _Range) -> None:
     try:
-        value = float(cell)
+        value = float(cell) if cell.isascii() and "_" not in cell else math.nan
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and may_be.least <= value <= may_be.most):
@@ -207,9 +209,8 @@ def _check_point(point: object, where: str) -> str:
     if not isinstance(label, str) or not label.strip():
         raise refuse(f"{where}.label", "none", "the landmark's name", "name the point")
     numbers = position if isinstance(position, list) else []
-    # bool is an int to Python, not to JSON
-    good = [isinstance(x, (int, float)) and type(x) is not bool for x in numbers]
-    if len(good) != 3 or not all(good) or not all(map(math.isfinite, numbers)):
+    good = [type(x) in (int, float) and abs(x) < _MAX_MM for x in numbers]  # true is no number
+    if len(good) != 3 or not all(good):
         raise refuse(f"{where}.position", repr(position), "three numbers, in mm", "place the point")
     return label.strip()
 
@@ -228,7 +229,12 @@ def _list(table: object, key: str, where: str) -> list[object]:
 def _check_labels(path: Path) -> None:
     """Refuse what is no NIfTI, is not three-dimensional or ends before its last voxel."""
     import nibabel
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError, HeaderTypeError
 
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)  # a refusal is one line
+    # What nibabel raises for damaged headers and streams.
+    damage = (OSError, EOFError, ValueError, OverflowError, zlib.error)
     remedy = "give a label image as .nii or .nii.gz"
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         raise refuse("file", f"the name {path.name}", "a NIfTI", remedy)
@@ -237,15 +243,13 @@ def _check_labels(path: Path) -> None:
         if not isinstance(image, nibabel.Nifti1Image):  # those of NIfTI-2 are such too
             raise refuse("image", type(image).__name__, "a NIfTI", remedy)
         shape = image.shape
-        if len(shape) < 3 or any(n != 1 for n in shape[3:]):
+        if len(shape) < 3 or min(shape) < 1 or any(n != 1 for n in shape[3:]):
             raise refuse("image", f"shape {shape}", "three dimensions", remedy)
         n_bytes = math.prod(shape) * image.get_data_dtype().itemsize
         expected = int(getattr(image.dataobj, "offset", 0)) + n_bytes
         found = _length(path, expected)
-    except (OSError, EOFError, ValueError, zlib.error, nibabel.filebasedimages.ImageFileError) as e:
-        if isinstance(e, InputError):
-            raise
-        raise refuse("image", f"no NIfTI: {e}", "a NIfTI that can be read", remedy) from None
+    except (*damage, ImageFileError, HeaderDataError, HeaderTypeError) as error:
+        raise refuse("image", f"no NIfTI: {error}", "a NIfTI that can be read", remedy) from None
     if found < expected:
         raise refuse("image", f"{found} bytes", f"{expected}, by its header", "copy it again")
 
