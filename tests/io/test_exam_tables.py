@@ -192,7 +192,7 @@ def test_label_images_are_taken(data, name, check):
         (nifti(), "labels.nrrd", "the name labels.nrrd, expected a NIfTI"),
     ],
     ids=[
-        *("nothing, packed", "nothing", "HDF5", "cut", "packing cut", "cut, packed"),
+        *("nothing, packed", "nothing", "HDF5", "odd header", "cut", "packing cut", "cut, packed"),
         *("a plane", "two volumes", "another format"),
     ],
 )
