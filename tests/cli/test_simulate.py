@@ -432,12 +432,17 @@ def test_the_folder_in_which_one_is_cannot_be_made(tmp_path):
     assert "name one to make" in refused(tmp_path, 2, "..")
 
 
+def without_rights():
+    """What to run under so that permissions of files hold, for root too."""
+    if os.geteuid():
+        return ()
+    if shutil.which("setpriv") is None:
+        pytest.skip("root without setpriv (util-linux) cannot drop its rights over files")
+    return ORDINARY
+
+
 def test_a_folder_that_cannot_be_read_is_wrong_use(tmp_path):
-    program = ()
-    if not os.geteuid():
-        if shutil.which("setpriv") is None:
-            pytest.skip("root without setpriv (util-linux) cannot drop its rights over files")
-        program = ORDINARY
+    program = without_rights()
     (tmp_path / "closed").mkdir()
     (tmp_path / "closed").chmod(0o000)
     for name in ("closed", "closed/exam"):
@@ -451,15 +456,13 @@ def test_a_link_is_not_replaced(tmp_path):
 
 
 def test_a_parent_that_is_missing_is_wrong_use(tmp_path):
-    assert "does not exist; make it first" in refused(tmp_path, 2, "none/exam")
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("none/exam", "loop/exam"):
+        assert "does not exist; make it first" in refused(tmp_path, 2, name)
 
 
 def test_a_parent_without_write_permission_is_wrong_use(tmp_path):
-    program = ()
-    if not os.geteuid():
-        if shutil.which("setpriv") is None:
-            pytest.skip("root without setpriv (util-linux) cannot drop its rights over files")
-        program = ORDINARY
+    program = without_rights()
     (tmp_path / "closed").mkdir()
     (tmp_path / "closed").chmod(0o555)
     line = refused(tmp_path, 2, "closed/exam", program=program)

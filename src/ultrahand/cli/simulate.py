@@ -97,11 +97,11 @@ def _asked(name: str, *, force: bool) -> Path:
     try:
         if given.is_symlink():
             raise UsageError(f"{given.name} is a link; name the folder itself")
+        if not given.parent.is_dir():
+            raise UsageError(f"the folder of {given.name} does not exist; make it first")
         folder = given.resolve()
         if Path.cwd().is_relative_to(folder):
             raise UsageError("DIR is the folder in which you are, or holds it; name one to make")
-        if not folder.parent.is_dir():
-            raise UsageError(f"the folder of {folder.name} does not exist; make it first")
         there = folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder])
         if there and not force:
             raise UsageError(f"{folder.name} exists and is not empty; use --force to replace it")

@@ -5,7 +5,7 @@ import pytest
 
 from phantoms.digital_hand import hands
 from ultrahand.errors import RecordError
-from ultrahand.phantoms.digital_hand.lesions import PRESETS
+from ultrahand.phantoms.digital_hand.lesion_script import PRESETS
 from ultrahand.phantoms.digital_hand.solids import (
     AIR,
     Solid,

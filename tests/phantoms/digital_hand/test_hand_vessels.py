@@ -12,7 +12,7 @@ from ultrahand.phantoms.digital_hand.arteries import PROPER
 from ultrahand.phantoms.digital_hand.courses import MAX_CLASSES, arrival_classes, make_courses
 from ultrahand.phantoms.digital_hand.dynamic_series import arrivals_of
 from ultrahand.phantoms.digital_hand.fields import make_fields
-from ultrahand.phantoms.digital_hand.lesions import preset
+from ultrahand.phantoms.digital_hand.lesion_script import preset
 from ultrahand.phantoms.digital_hand.magnetisation import Sample
 from ultrahand.phantoms.digital_hand.solids import cut
 from ultrahand.phantoms.digital_hand.truth import transit_rows, vessel_rows

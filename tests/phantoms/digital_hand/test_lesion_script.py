@@ -6,17 +6,9 @@ import pytest
 from phantoms.digital_hand import hands
 from ultrahand.errors import InputError
 from ultrahand.phantoms.digital_hand.arteries import ArteryState
+from ultrahand.phantoms.digital_hand.lesion_script import PRESETS, parse, preset, preset_text
 from ultrahand.phantoms.digital_hand.lesion_truth import lesion_rows, lesion_script
-from ultrahand.phantoms.digital_hand.lesions import (
-    PRESETS,
-    Deposit,
-    Erosion,
-    Lesions,
-    Oedema,
-    parse,
-    preset,
-    preset_text,
-)
+from ultrahand.phantoms.digital_hand.lesions import Deposit, Erosion, Lesions, Oedema
 from ultrahand.phantoms.digital_hand.subject import lesions_of, make_subject
 from ultrahand.physics.tissues import tissue
 

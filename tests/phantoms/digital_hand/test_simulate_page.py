@@ -8,16 +8,9 @@ import numpy as np
 import pytest
 
 from phantoms.digital_hand import hands
+from ultrahand.phantoms.digital_hand.lesion_script import _DRAWN, _FIELDS, parse
 from ultrahand.phantoms.digital_hand.lesion_truth import lesion_rows
-from ultrahand.phantoms.digital_hand.lesions import (
-    _DRAWN,
-    _FIELDS,
-    ARTERIES,
-    FINGER_JOINTS,
-    JOINTS,
-    SITES,
-    parse,
-)
+from ultrahand.phantoms.digital_hand.lesions import ARTERIES, FINGER_JOINTS, JOINTS, SITES
 from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS, SIZES
 from ultrahand.phantoms.digital_hand.protocol_page import protocol_table
 from ultrahand.phantoms.digital_hand.series import scan_of

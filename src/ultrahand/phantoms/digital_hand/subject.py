@@ -16,7 +16,8 @@ import numpy as np
 
 from ultrahand.errors import InputError, RecordError
 from ultrahand.phantoms.digital_hand.anatomy import Hand, build_hand
-from ultrahand.phantoms.digital_hand.lesions import Lesions, parse, preset
+from ultrahand.phantoms.digital_hand.lesion_script import parse, preset
+from ultrahand.phantoms.digital_hand.lesions import Lesions
 from ultrahand.phantoms.digital_hand.person import draw_scale
 from ultrahand.phantoms.digital_hand.solids import AIR, Solid, cut
 from ultrahand.phantoms.digital_hand.vials import Vial, vial_solids, vials
