@@ -11,7 +11,12 @@ import numpy as np
 from ultrahand.io.nifti import NiftiWriter
 from ultrahand.io.tables import write_tsv
 from ultrahand.phantoms.digital_hand import truth
-from ultrahand.phantoms.digital_hand.dynamic_series import arrivals_of, courses_of, shot_times_s
+from ultrahand.phantoms.digital_hand.courses import Course, courses_in
+from ultrahand.phantoms.digital_hand.dynamic_series import (
+    arrivals_of,
+    shot_times_s,
+    signal_arrivals_of,
+)
 from ultrahand.phantoms.digital_hand.lesion_truth import (
     LESION_COLUMNS,
     lesion_rows,
@@ -48,13 +53,20 @@ def write_truth(setting: Setting, folder: Path) -> None:
     write_tsv(folder / "landmarks.tsv", truth.landmark_rows(subject))
     vials = truth.vial_rows(subject, RADIUS_MM, RELATIVE_STDERR, LEAST_STDERR_MMOL_PER_L)
     write_tsv(folder / "vials.tsv", vials)
-    arrivals = arrivals_of(subject)
+    arrivals, rises = arrivals_of(subject), signal_arrivals_of(setting, _dynamic(setting))
+    courses = courses_in(subject, arrivals)
     tables = {
         "joints": truth.joint_rows(subject),
-        "vessels": truth.vessel_rows(subject, arrivals),
+        "vessels": [
+            row | {"signal_arrival_s": rises[str(row["name"])]}
+            for row in truth.vessel_rows(subject, arrivals)
+        ],
         "transit": truth.transit_rows(subject, arrivals),
         "lesions": lesion_rows(subject),
-        "solids": truth.solid_rows(subject),
+        "solids": [
+            row | {"course": course.name if course else None}
+            for row, course in zip(truth.solid_rows(subject), courses, strict=True)
+        ],
     }
     columns = {"lesions": LESION_COLUMNS}
     for name, rows in tables.items():
@@ -62,7 +74,7 @@ def write_truth(setting: Setting, folder: Path) -> None:
     (place / "lesions.toml").write_text(lesion_script(subject), encoding="utf-8")
     _write_labels(place / "labels.tsv", truth.TISSUES)
     _write_labels(place / "joint_labels.tsv", truth.joint_labels(subject))
-    _write_courses(setting, place / "courses.tsv")
+    _write_courses(setting, {c for c in courses if c}, place / "courses.tsv")
     _write_volumes(setting, place)
 
 
@@ -148,20 +160,17 @@ def _colour(number: int) -> str:
     return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
 
 
-def _write_courses(setting: Setting, path: Path) -> None:
+def _write_courses(setting: Setting, courses: set[Course], path: Path) -> None:
     """Write the contrast agent's concentration over time, a column for each course."""
-    series = next(s for s in setting.protocol.series if isinstance(s, Dynamic))
+    series = _dynamic(setting)
     times = shot_times_s(series, scan_of(setting, series))  # type: ignore[arg-type]
-    courses = courses_of(setting, series, setting.sample(series), times)
-    names = sorted(courses.concentration)
+    found = {f"{c.name}_mmol_per_l": c.concentration(times) for c in sorted(courses)}
     rows = [
-        {
-            "t_s": round(float(t), 4),
-            **{
-                f"{name.replace(' ', '_')}_mmol_per_l": float(courses.concentration[name][n])
-                for name in names
-            },
-        }
+        {"t_s": round(float(t), 4), **{name: float(values[n]) for name, values in found.items()}}
         for n, t in enumerate(times)
     ]
     write_tsv(path, rows)
+
+
+def _dynamic(setting: Setting) -> Dynamic:
+    return next(s for s in setting.protocol.series if isinstance(s, Dynamic))

@@ -117,7 +117,8 @@ def stack_signal(
 ) -> Complex64:
     """Return the signal of a stack: every shot in every partition.
 
-    The grids do not know the coils: each plane wave reads them at displaced samples.
+    The grids do not know the coils: each plane wave reads them at displaced samples. A spoke of one
+    partition lies in one level of the grids: they are interpolated there as a whole first.
 
     Parameters
     ----------
@@ -143,38 +144,34 @@ def stack_signal(
     k, partitions = np.asarray(k_per_m, np.float64), np.asarray(partitions_per_m, np.float64)
     require(k.ndim == 3 and k.shape[2] == 2, f"k_per_m must be (shots, samples, 2), got {k.shape}")
     require(partitions.ndim == 1, f"partitions_per_m must be a list, got {partitions.shape}")
-    waves = np.abs(coils.waves_per_m @ frame.T)
+    waves = coils.waves_per_m @ frame.T
     longest = np.linalg.norm(k, axis=-1).max() + np.linalg.norm(waves[:, :2], axis=1).max()
-    highest = np.abs(partitions).max() + waves[:, 2].max()
+    highest = np.abs(partitions).max() + np.abs(waves[:, 2]).max()
     q = reach(plates, frame[:2], float(longest)) + reach(plates, frame[2:], float(highest))
-    out = np.empty((len(k), len(partitions), coils.n_coils, k.shape[1]), np.complex64)
+    out = np.zeros((len(k), len(partitions), coils.n_coils, k.shape[1]), np.complex64)
     if not (len(terms) and k.size):
-        out[:] = 0.0
         return out
     point = np.asarray(demodulation_m, np.float64)
-    waves = coils.waves_per_m @ frame.T
-    farthest = np.abs(k).max(axis=(0, 1)) + np.abs(waves[:, :2]).max(axis=0)
-    sums, at, row = _plan(
-        *(plates, terms, q, k.shape[:2], frame[:2], farthest),
+    farthest = np.append(np.abs(k).max(axis=(0, 1)), np.abs(partitions).max())
+    sums, _, row = _plan(
+        *(plates, terms, q, k.shape[:2], frame, farthest + np.abs(waves).max(axis=0)),
         *(_times(time_s, k.shape[:2]), point, curves, tolerance, threads),
     )
     places, place_of = np.unique(np.round(waves[:, :2], 9), axis=0, return_inverse=True)
-    where = [sums.at(k - place, row) for place in places]
+    where = [sums.at(np.pad(k - place, ((0, 0), (0, 0), (0, 1))), row) for place in places]
     weights = (coils.weights * np.exp(2j * pi * (coils.waves_per_m @ point))).astype(np.complex64)
-    height = (at - point) @ frame[2]
     seen = np.empty((len(waves), k.shape[0] * k.shape[1]), np.complex64)
-    for number, partition in enumerate(partitions):
-        levels, level_of = np.unique(np.round(partition - waves[:, 2], 9), return_inverse=True)
-        turned = np.exp(-2j * pi * np.outer(levels, height))
-        seen[:] = 0.0
-        for grids in sums.grids:
-            made = sums.make(grids, turned)
+    for grids in sums.grids:
+        made = sums.make(grids, None)
+        for number, partition in enumerate(partitions):
+            levels, level_of = np.unique(np.round(partition - waves[:, 2], 9), return_inverse=True)
+            flat = np.concatenate([sums.level(made, level) for level in levels], axis=-2)
             for place, samples in enumerate(where):
                 mine = np.flatnonzero(place_of.ravel() == place)
-                used = np.ascontiguousarray(made[..., level_of.ravel()[mine], :])
-                seen[mine] += sums.read(grids, used, samples)
-        by_coil = (weights @ seen).reshape(coils.n_coils, len(k), -1)
-        out[:, number] = by_coil.transpose(1, 0, 2)
+                used = np.ascontiguousarray(flat[..., level_of.ravel()[mine], :])
+                seen[mine] = sums.read(grids, used, samples)
+            by_coil = (weights @ seen).reshape(coils.n_coils, len(k), -1)
+            out[:, number] += by_coil.transpose(1, 0, 2)
     return out
 
 

@@ -144,10 +144,20 @@ class PointSums:
                 job.result()
         return made
 
+    def level(self, made: Complex64, k_per_m: float) -> Complex64:
+        """Interpolate grids of three axes at one position of the last: of one cell from then on."""
+        place = k_per_m / self.step_per_m[2] + self.modes[2] // 2
+        width = len(self.pieces)
+        first = int(np.ceil(place - 0.5 * width))
+        powers = (first + 0.5 * width - place - 0.5) ** np.arange(self.pieces.shape[1])
+        weights = self.pieces @ powers * np.exp(-2j * pi * k_per_m * self.middle_m[2])
+        near = made[:, :, first : first + width]
+        return np.einsum("xyzom,z->xyom", near, weights.astype(np.complex64))[:, :, None]
+
     def read(self, grids: Grids, made: Complex64, where: Samples) -> Complex64:
         """Interpolate grids at samples and add them up, ``(outputs, samples)``."""
-        n_outputs = made.shape[-2]
-        side_by_side = made.reshape(*(1,) * (3 - len(self.modes)), *self.modes, -1)
+        cells, n_outputs = made.shape[:-2], made.shape[-2]
+        side_by_side = made.reshape(*(1,) * (3 - len(cells)), *cells, -1)
         values = np.zeros((n_outputs, len(where.places)), np.complex64)
         with on_threads(len(self.lanes)):
             interpolate_sums(
@@ -203,8 +213,10 @@ def plan_sums(
     peak = float(kernel.values(np.zeros(1))[0])
     apodisation = np.prod(kernel.transform(angles) / peak, axis=1)
 
+    turns = [np.ascontiguousarray(angles[g.points].T) for g in groups]  # shared by the lanes
+
     def lane() -> tuple[Plan, ...]:
-        return tuple(plan_modes(angles[g.points].T, modes, 0.5 * error) for g in groups)
+        return tuple(plan_modes(turn, modes, 0.5 * error) for turn in turns)
 
     members = [(g, f) for g, group in enumerate(groups) for f in range(len(group.carried))]
     most = max(1, GRID_BYTES // (8 * int(np.prod(modes))))

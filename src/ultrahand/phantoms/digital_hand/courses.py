@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -9,8 +10,10 @@ from typing import Final, final
 
 import numpy as np
 
-from ultrahand.phantoms.digital_hand.anatomy import WRIST_S
-from ultrahand.phantoms.digital_hand.magnetisation import Sample
+from ultrahand.phantoms.digital_hand.anatomy import Hand
+from ultrahand.phantoms.digital_hand.arteries import PHALANX, SIDES
+from ultrahand.phantoms.digital_hand.fields import Fields
+from ultrahand.phantoms.digital_hand.subject import Subject
 from ultrahand.physics.arterial_input import arm_input
 from ultrahand.physics.contrast_agents import (
     R2STAR_PER_S_PER_MMOL_PER_L,
@@ -30,16 +33,21 @@ DISPERSION_S: Final = {"artery": 3.0, "vein": 8.0}
 # Ktrans in 1/min and ve (assumed: none of them is published for the hand at 7 T).
 _UPTAKE: Final[Mapping[str, tuple[float, float]]] = {
     "muscle": (0.04, 0.10),
+    "skin": (0.08, 0.25),
+    "fibrotic_skin": (0.04, 0.30),
+    "subcutaneous_fat": (0.02, 0.05),
     "synovium": (0.06, 0.20),
     "inflamed_synovium": (0.30, 0.35),
     "erosion": (0.25, 0.35),
     "marrow_oedema": (0.10, 0.20),
 }
 _UPTAKE_DELAY_S: Final = 3.0
-"""After the arrival at the wrist (assumed)."""
+"""After the arrival in the artery that feeds a tissue (assumed)."""
+_DIGIT: Final = re.compile(r"(?:digit|ip|pip|dip|pp|mp|dp)([1-5])")
+"""How names of solids begin that a digit's own arteries feed; the palm's feed the others."""
 _TOLERANCE: Final = 1e-3
-"""Of the low-rank form of the vessels' courses, and of each tissue's, relative to the largest
-enhancement."""
+"""Of the low-rank form of the vessels' courses, and of the tissues', relative to the largest
+enhancement of either."""
 
 
 def arrival_classes(arrival_s: Mapping[str, float]) -> Mapping[str, float]:
@@ -65,6 +73,42 @@ def arrival_classes(arrival_s: Mapping[str, float]) -> Mapping[str, float]:
 
 
 @final
+@dataclass(frozen=True, order=True)
+class Course:
+    """What the agent does in a vessel or tissue."""
+
+    tissue: str
+    """``artery``, ``vein``, or the tissue that takes it up."""
+    arrival_s: float
+    """To half of the peak, in the vessel or in the artery that feeds the tissue."""
+    supply: float = 1.0
+    """Share of the healthy uptake."""
+
+    @property
+    def name(self) -> str:
+        """The name of its column in tables."""
+        supply = "" if self.supply == 1.0 else f"_{100 * self.supply:.0f}_percent"
+        return f"{self.tissue}_{self.arrival_s:.3f}{supply}"
+
+    def concentration(self, time_s: Float64) -> Float64:
+        """Return mmol/L of the agent at some times after the injection's start."""
+        spread = DISPERSION_S["vein" if self.tissue == "vein" else "artery"]
+        delay = self.arrival_s - _half_peak_s(spread)
+        if self.tissue in DISPERSION_S:
+            found = arm_input(time_s, delay_s=delay, dispersion_s=spread)
+        else:
+            per_min, ve = _UPTAKE[self.tissue]
+            found = self.supply * tofts_uptake(
+                time_s,
+                ktrans_per_s=per_min / 60.0,
+                ve=ve,
+                delay_s=delay + _UPTAKE_DELAY_S,
+                dispersion_s=spread,
+            )
+        return np.maximum(found, 0.0)
+
+
+@final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Courses:
     """Signal over time: ``S_i(t) = S_i(0) (1 + sum_r weights[i, r] functions[r, t])``."""
@@ -73,14 +117,40 @@ class Courses:
     """Shape ``(solids, functions)``; zero for what does not enhance."""
     functions: Float64
     """A value for each time, shape ``(functions, times)``."""
-    concentration: Mapping[str, Float64]
-    """Of the agent over time in mmol/L, by course: ``artery 22``, ``vein 30``, ``muscle`` ..."""
-    course: tuple[str, ...]
-    """Of each solid; empty for none."""
+    concentration: Mapping[Course, Float64]
+    """Of the agent over time in mmol/L, by course."""
+    course: tuple[Course | None, ...]
+    """Of each solid; None where no agent comes."""
+
+    def half_rise_s(self, time_s: Float64) -> Float64:
+        """Return when each solid's signal first is half of its largest enhancement above baseline.
+
+        Not the arrival of the agent: signal saturates with concentration.
+
+        Parameters
+        ----------
+        time_s
+            Of the functions; it must hold the peak and what is before.
+
+        Returns
+        -------
+        ndarray
+            Seconds, shape ``(solids,)``; NaN for what does not enhance.
+        """
+        found = np.full(len(self.weights), np.nan)
+        for number in np.flatnonzero(self.weights.any(axis=1)).tolist():
+            curve = self.weights[number] @ self.functions
+            half = 0.5 * float(curve.max())
+            first = int(np.argmax(curve >= half))
+            if first:
+                share = (half - curve[first - 1]) / (curve[first] - curve[first - 1])
+                found[number] = time_s[first - 1] + share * (time_s[first] - time_s[first - 1])
+        return found
 
 
 def make_courses(
-    sample: Sample,
+    subject: Subject,
+    fields: Fields,
     arrival_s: Mapping[str, float],
     time_s: Float64,
     *,
@@ -92,8 +162,10 @@ def make_courses(
 
     Parameters
     ----------
-    sample
-        The subject, with its transmit field.
+    subject
+        The examination's.
+    fields
+        With the transmit field.
     arrival_s
         Of each vessel, by the solid's name, from the start of the injection to half of its peak.
     time_s
@@ -101,30 +173,24 @@ def make_courses(
     flip_rad, tr_s, te_s
         Of the spoiled gradient echo that looks at it.
     """
-    solids = sample.subject.solids
-    concentration: dict[str, Float64] = {}
-    course = []
-    for item in solids:
-        name = _course_of(item.name, item.tissue, arrival_s)
-        course.append(name)
-        if name and name not in concentration:
-            concentration[name] = _concentration(name, time_s)
-    chosen = np.array([n for n, name in enumerate(course) if name], np.int64)
+    solids = subject.solids
+    course = courses_in(subject, arrival_s)
+    concentration = {c: c.concentration(time_s) for c in sorted({c for c in course if c})}
+    chosen = np.array([n for n, c in enumerate(course) if c], np.int64)
     excess = np.zeros((len(chosen), len(time_s)))
     r1, r2 = r1_relaxivity(AGENT).value, R2STAR_PER_S_PER_MMOL_PER_L.value
-    transmit = _transmit(sample, chosen)
+    transmit = _transmit(subject, fields, chosen)
     for row, number in enumerate(chosen):
         found = tissue(solids[number].tissue).proton
-        agent = concentration[course[number]]
+        agent = concentration[course[number]]  # type: ignore[index]
         rate = relaxation_rate(1.0 / found.t1_s, r1, agent)
         now = spoiled_gradient_echo(flip_rad, tr_s, 1.0 / rate, transmit=transmit[row])
         before = spoiled_gradient_echo(flip_rad, tr_s, found.t1_s, transmit=transmit[row])
         excess[row] = now / before * np.exp(-te_s * r2 * agent) - 1.0
-    kinds = [course[n] if course[n] in _UPTAKE else "vessels" for n in chosen.tolist()]
-    rows_of = {kind: [r for r, k in enumerate(kinds) if k == kind] for kind in dict.fromkeys(kinds)}
+    vessels = np.array([solids[n].name in arrival_s for n in chosen.tolist()], np.bool_)
     everywhere: list[Float64] = []
     functions: list[Float64] = []
-    for rows in rows_of.values():
+    for rows in (np.flatnonzero(vessels), np.flatnonzero(~vessels)):
         weights, few = _low_rank(excess[rows])
         block = np.zeros((len(solids), len(few)))
         block[chosen[rows]] = weights
@@ -134,29 +200,44 @@ def make_courses(
         weights=np.concatenate([np.zeros((len(solids), 0)), *everywhere], axis=1),
         functions=np.concatenate([np.zeros((0, len(time_s))), *functions]),
         concentration=concentration,
-        course=tuple(course),
+        course=course,
     )
 
 
-def _course_of(name: str, of: str, arrival_s: Mapping[str, float]) -> str:
-    if name in arrival_s:
-        return f"{of.split('_', 1)[0]} {arrival_s[name]:.3f}"
-    return of if of in _UPTAKE else ""
+def courses_in(subject: Subject, arrival_s: Mapping[str, float]) -> tuple[Course | None, ...]:
+    """Return each solid's course, None where no agent comes: bones, tendons, a digit without blood.
+
+    A tissue takes the agent up after it has come to the artery that feeds it: in a digit the first
+    of its two, elsewhere the first at the wrist. What a digit takes up is scaled by the share of
+    its phalanges, of both sides, that its two arteries reach (assumed).
+    """
+    found: list[Course | None] = []
+    for item, side in zip(subject.solids, subject.side, strict=True):
+        if item.name in arrival_s:
+            found.append(Course(item.tissue.removesuffix("_blood"), arrival_s[item.name]))
+        elif item.tissue in _UPTAKE:
+            prefix = subject.prefix(side)
+            named = _DIGIT.match(item.name.removeprefix(prefix))
+            digit = int(named[1]) if named else 0
+            supplied = _supply(subject.hands[side], prefix, digit, arrival_s)
+            found.append(Course(item.tissue, *supplied) if supplied else None)
+        else:
+            found.append(None)
+    return tuple(found)
 
 
-def _concentration(course: str, time_s: Float64) -> Float64:
-    kind, _, arrival = course.partition(" ")
-    if arrival:
-        spread = DISPERSION_S[kind]
-        delay = float(arrival) - _half_peak_s(spread)
-        return np.maximum(arm_input(time_s, delay_s=delay, dispersion_s=spread), 0.0)
-    per_min, ve = _UPTAKE[course]
-    spread = DISPERSION_S["artery"]
-    delay = WRIST_S + _UPTAKE_DELAY_S - _half_peak_s(spread)
-    found = tofts_uptake(
-        time_s, ktrans_per_s=per_min / 60.0, ve=ve, delay_s=delay, dispersion_s=spread
-    )
-    return np.maximum(found, 0.0)
+def _supply(
+    hand: Hand, prefix: str, digit: int, arrival_s: Mapping[str, float]
+) -> tuple[float, float] | None:
+    """Return when blood comes to a digit (0: wrist and palm), and the share of the healthy uptake.
+
+    None where no artery comes to it.
+    """
+    own = [v for v in hand.vessels if v.kind == "artery" and (v.digit == digit or not digit)]
+    if not own:
+        return None
+    share = len(own) / (len(SIDES) * len(PHALANX[digit])) if digit else 1.0
+    return min(arrival_s[prefix + v.name] for v in own), share
 
 
 @cache
@@ -171,11 +252,11 @@ def _half_peak_s(spread_s: float) -> float:
     return float(t[first - 1] + share * 1e-3)
 
 
-def _transmit(sample: Sample, chosen: Ints) -> Float64:
+def _transmit(subject: Subject, fields: Fields, chosen: Ints) -> Float64:
     """Return the transmit field in the middle of some solids."""
-    stacks = [sample.subject.solids[n].stack for n in chosen.tolist()]
+    stacks = [subject.solids[n].stack for n in chosen.tolist()]
     middle = np.array([s.points(np.array(0.5 * sum(s.ends_m))) for s in stacks])
-    return sample.fields.transmit_at("1H", chosen, middle.reshape(-1, 3))
+    return fields.transmit_at("1H", chosen, middle.reshape(-1, 3))
 
 
 def _low_rank(excess: Float64) -> tuple[Float64, Float64]:

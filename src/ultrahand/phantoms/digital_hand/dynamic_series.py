@@ -11,7 +11,7 @@ import numpy as np
 
 from ultrahand.phantoms.coils import Coils
 from ultrahand.phantoms.digital_hand.courses import Courses, arrival_classes, make_courses
-from ultrahand.phantoms.digital_hand.magnetisation import Sample, spoiled
+from ultrahand.phantoms.digital_hand.magnetisation import spoiled
 from ultrahand.phantoms.digital_hand.measure import Ready, Scan
 from ultrahand.phantoms.digital_hand.protocol import AGENT_S, GRADIENT_DELAY_S, Dynamic
 from ultrahand.phantoms.digital_hand.receiver_noise import proton_noise, receiver_noise
@@ -28,8 +28,11 @@ from ultrahand.records import Header
 from ultrahand.records.arrays import Float64
 from ultrahand.units import M_PER_MM
 
-_DYNAMIC_TOLERANCE: Final = 2e-4
+_DYNAMIC_TOLERANCE: Final = 1e-3
 """Of the dynamic series' samples, relative to the largest."""
+_RISE_STEP_S: Final = 0.05
+_PEAK_BY_S: Final = 45.0
+"""By which a vessel's signal has its peak, after the agent's arrival: a vein's in some 13 s."""
 
 
 def dynamic(
@@ -48,7 +51,7 @@ def dynamic(
     """
     coils, sample = setting.coils(series), setting.sample(series)
     scan = dynamic_scan(setting, series, None)
-    courses = courses_of(setting, series, sample, shot_times_s(series, scan))
+    courses = courses_of(setting, series, shot_times_s(series, scan))
     excite = spoiled(series.flip_deg, series.tr_s)
     parts = [sample.terms(excite)]
     for number in range(len(courses.functions)):
@@ -108,16 +111,28 @@ def shot_times_s(series: Dynamic, scan: NonCartesianScan) -> Float64:
     return middle + series.echo_time_s - AGENT_S
 
 
-def courses_of(setting: Setting, series: Dynamic, sample: Sample, time_s: Float64) -> Courses:
+def courses_of(setting: Setting, series: Dynamic, time_s: Float64) -> Courses:
     """Return how the contrast agent changes every solid at some times after the injection."""
     return make_courses(
-        sample,
+        setting.subject,
+        setting.fields,
         arrivals_of(setting.subject),
         time_s,
         flip_rad=radians(series.flip_deg),
         tr_s=series.tr_s,
         te_s=series.echo_time_s,
     )
+
+
+def signal_arrivals_of(setting: Setting, series: Dynamic) -> dict[str, float]:
+    """Return when each vessel's signal, by the solid's name, is half way up to its peak.
+
+    In seconds after the injection's start, even if the series ends before.
+    """
+    arrivals, index = arrivals_of(setting.subject), setting.subject.index
+    time = np.arange(0.0, max(arrivals.values()) + _PEAK_BY_S, _RISE_STEP_S)
+    found = courses_of(setting, series, time).half_rise_s(time)
+    return {name: float(found[index[name]]) for name in arrivals}
 
 
 def arrivals_of(subject: Subject) -> dict[str, float]:
