@@ -317,6 +317,19 @@ def test_a_series_that_failed_stands_in_the_report_with_its_reason(given, run, t
     assert marks(tmp_path / "out")["report.html"] == before
 
 
+def test_the_parts_of_a_refusal_stand_in_cells_of_their_own(given, run, tmp_path):
+    """A file's name can be anything, the words of our refusals among it."""
+    name = "a: found b, expected c; d.h5"
+    (given / name).write_bytes(b"not raw")
+    write_exam(given, table("T1", "morphology", "t1.h5"), table("odd", "morphology", name))
+    assert run(given / "exam.toml").code == 4
+    text = page(tmp_path / "out")
+    findings = text[text.index('id="findings"') : text.index('id="overview"')]
+    assert f'data-label="field">{name}: file</th>' in findings
+    assert 'data-label="found">a file that begins with' in findings
+    assert 'data-label="remedy">convert the scanner' in findings
+
+
 def test_where_everything_failed_there_is_a_report_too(given, run, tmp_path):
     assert run(given / "exam.toml", "--max-memory", "10MB").code == 5
     assert "0 of 3 series done, 3 failed." in page(tmp_path / "out")
