@@ -465,8 +465,16 @@ def test_a_parent_without_write_permission_is_wrong_use(tmp_path):
     program = without_rights()
     (tmp_path / "closed").mkdir()
     (tmp_path / "closed").chmod(0o555)
-    line = refused(tmp_path, 2, "closed/exam", program=program)
-    assert "the folder of exam cannot be written" in line
+    line = refused(tmp_path, 5, "closed/exam", program=program)
+    assert "the folder of exam cannot be written (Permission denied)" in line
+    assert "allow writing there or choose another" in line
+
+
+def test_a_read_only_disk_ends_in_code_5(small_disk, tmp_path):
+    disk = small_disk(60)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    line = refused(tmp_path, 5, "disk/exam")
+    assert "the folder of exam cannot be written (Read-only file system)" in line
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from ultrahand import __version__
 from ultrahand.cli.explain import is_full_disk
 from ultrahand.cli.simulate_truth import write_truth
 from ultrahand.errors import InputError, ResourceError, UsageError
+from ultrahand.io.durable import READ_ONLY
 from ultrahand.io.write_ismrmrd import write_hdf5
 from ultrahand.phantoms.digital_hand.fields import make_fields
 from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS, Dynamic, Protocol
@@ -87,6 +88,8 @@ def _begin(folder: Path) -> Path:
         if is_full_disk(error):
             raise
         words = f"the folder of {folder.name} cannot be written ({error.strerror})"
+        if error.errno in READ_ONLY:
+            raise ResourceError(f"{words}; allow writing there or choose another") from None
         raise UsageError(words) from None
     return made
 
