@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import secrets
 import shutil
 import sys
 from collections.abc import Mapping
@@ -15,10 +13,10 @@ from typing import Final
 import numpy as np
 
 from ultrahand import __version__
-from ultrahand.cli.explain import is_full_disk
+from ultrahand.cli.simulate_folder import SUMMARY, asked, begin, files_of, put
 from ultrahand.cli.simulate_truth import write_truth
-from ultrahand.errors import InputError, ResourceError, UsageError
-from ultrahand.io.durable import READ_ONLY
+from ultrahand.cli.supervise import finish_undisturbed
+from ultrahand.errors import InputError, ResourceError
 from ultrahand.io.write_ismrmrd import write_hdf5
 from ultrahand.phantoms.digital_hand.fields import make_fields
 from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS, Dynamic, Protocol
@@ -29,24 +27,22 @@ from ultrahand.physics.tissues import table_version
 from ultrahand.pipelines.options import machine_threads
 from ultrahand.records import RawData
 
-HIDDEN: Final = ".ultrahand-{}-"
-"""What is being made; `supervise` sweeps it if the run is broken off."""
-SUMMARY: Final = "truth/truth.json"
-"""How the examination was made, and which files belong to it."""
 _HEADER_BYTES: Final = 512
 """Of a readout in the file, about: its header, and where its samples are."""
 
 
 def run(options: argparse.Namespace) -> int:
     """Make the examination in a hidden folder; give it its name when it is complete."""
-    folder = _asked(options.folder, force=options.force)
+    folder = asked(options.folder, force=options.force)
     script = _script(options.script)
-    made = _begin(folder)
+    made = begin(folder)
     try:
         _make(options, script, made)
-        _put(made, folder)
-    finally:
+    except BaseException:
         shutil.rmtree(made, ignore_errors=True)
+        raise
+    finish_undisturbed()
+    put(made, folder, force=options.force)
     exam = Path(options.folder) / "exam.toml"
     print(
         json.dumps({"folder": options.folder, "exam": str(exam)}, indent=2)
@@ -75,81 +71,8 @@ def _make(options: argparse.Namespace, script: str | None, made: Path) -> None:
     _measure(setting, made, show=not options.quiet)
     write_truth(setting, made)
     (made / "exam.toml").write_text(_exam(options, protocol, script), encoding="utf-8")
-    summary = _summary(options, script, [*_files(made), SUMMARY])
+    summary = _summary(options, script, [*files_of(made), SUMMARY])
     (made / SUMMARY).write_text(summary, encoding="utf-8")
-
-
-def _begin(folder: Path) -> Path:
-    """Make the hidden folder beside the one that is asked for."""
-    made = folder.parent / f"{HIDDEN.format(os.getpid())}{secrets.token_hex(4)}"
-    try:
-        made.mkdir()
-    except OSError as error:
-        if is_full_disk(error):
-            raise
-        words = f"the folder of {folder.name} cannot be written ({error.strerror})"
-        if error.errno in READ_ONLY:
-            raise ResourceError(f"{words}; allow writing there or choose another") from None
-        raise UsageError(words) from None
-    return made
-
-
-def _asked(name: str, *, force: bool) -> Path:
-    """Return the folder to make, if it may be made: before hours of work, not after."""
-    given = Path(name)
-    try:
-        if given.is_symlink():
-            raise UsageError(f"{given.name} is a link; name the folder itself")
-        if not given.parent.is_dir():
-            raise UsageError(f"the folder of {given.name} does not exist; make it first")
-        folder = given.resolve()
-        if Path.cwd().is_relative_to(folder):
-            raise UsageError("DIR is the folder in which you are, or holds it; name one to make")
-        there = folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder])
-        if there and not force:
-            raise UsageError(f"{folder.name} exists and is not empty; use --force to replace it")
-        others = _others(folder) if there else []
-    except OSError as error:
-        raise UsageError(f"{given.name} cannot be read ({error.strerror})") from None
-    if others:
-        words = f"{folder.name} holds {len(others)} files of others ({others[0]}, ...)"
-        raise UsageError(f"{words}; move them away or choose another folder")
-    return folder
-
-
-def _others(folder: Path) -> list[str]:
-    """Return what lies in a folder beside the files of an examination that was made there."""
-    try:
-        ours = set(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        ours = set()
-    return [name for name in _files(folder) if name not in ours]
-
-
-def _files(folder: Path) -> list[str]:
-    """Return the names of all that lies in a folder and is no folder, or of a lone file."""
-    if not folder.is_dir():
-        return [folder.name]
-    inside = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-    return sorted(path.relative_to(folder).as_posix() for path in inside)
-
-
-def _put(made: Path, folder: Path) -> None:
-    """Give the made folder its name; what was there before stays until then."""
-    if not folder.exists():
-        made.replace(folder)
-        return
-    others = _others(folder)
-    if others:  # written while the examination was made
-        raise UsageError(f"{folder.name} has new files of others ({others[0]}, ...); kept as it is")
-    before = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.before")
-    folder.replace(before)
-    try:
-        made.replace(folder)
-    except OSError:
-        before.replace(folder)
-        raise
-    shutil.rmtree(before, ignore_errors=True)
 
 
 def _script(name: str | None) -> str | None:
