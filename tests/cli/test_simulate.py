@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -20,8 +21,16 @@ import pytest
 from commands import snapshot, ultrahand
 
 from making import volumes
+from phantoms.digital_hand import hands
+from ultrahand.cli import simulate as simulate_module
+from ultrahand.cli.simulate_plan import plan_of
+from ultrahand.cli.simulate_truth import truth_bytes
+from ultrahand.errors import ResourceError
 from ultrahand.io.read_raw import read_raw
+from ultrahand.phantoms.digital_hand.assumptions import ASSUMPTIONS
 from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS
+from ultrahand.phantoms.digital_hand.setting import Setting
+from ultrahand.phantoms.digital_hand.subject import make_subject
 from ultrahand.pipelines.timing import frame_times
 from ultrahand.records import ArraySource
 from ultrahand.records.readouts import LAST_IN_MEASUREMENT_FLAG, NOISE_FLAG, has
@@ -510,22 +519,79 @@ def test_choices_that_are_none_are_wrong_use(arguments, tmp_path):
 # --- ends half way -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pages", [pytest.param(60, marks=pytest.mark.long), 600])
-def test_a_full_disk_ends_in_code_5_and_leaves_nothing(pages, tmp_path):
-    """Before the first raw file, and before a later one."""
+@pytest.fixture
+def small_disk(tmp_path):
+    """Return what mounts a file system of so many pages."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={4096 * pages}", "tmpfs", str(disk)]
-    done = shutil.which("mount") and subprocess.run(mount, capture_output=True, check=False)
-    if not done or done.returncode:
-        pytest.skip("no right to mount a small file system")
-    try:
-        ended = simulate(tmp_path, "disk/exam", "-q")
-        assert ended.code == 5, ended.err
-        assert "the disk is full" in ended.the_line("")
-        assert not list(disk.iterdir())
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+
+    def mounted(pages):
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={4096 * pages}", "tmpfs", str(disk)]
+        done = shutil.which("mount") and subprocess.run(mount, capture_output=True, check=False)
+        if not done or done.returncode:
+            pytest.skip("no right to mount a small file system")
+        return disk
+
+    yield mounted
+    subprocess.run(["umount", str(disk)], check=False, capture_output=True)
+
+
+@pytest.mark.parametrize("pages", [pytest.param(60, marks=pytest.mark.long), 600])
+def test_a_full_disk_ends_in_code_5_and_leaves_nothing(pages, small_disk, tmp_path):
+    """Also where there is room for the first raw file: all that is to come is counted."""
+    disk = small_disk(pages)
+    ended = simulate(tmp_path, "disk/exam", "-q")
+    assert ended.code == 5, ended.err
+    line = ended.the_line("")
+    needed, free = re.search(
+        r"the disk is full: (\d+) MB are needed at most, (.+?) are", line
+    ).groups()
+    assert int(needed) > 20
+    assert free.endswith(("kB", "2 MB"))
+    assert not list(disk.iterdir())
+
+
+def test_what_is_needed_is_told_before_it_is_made(exam):
+    """Never less than what is written, and not much more."""
+    subject = make_subject(1, "healthy", "right", SCRIPT)
+    setting = Setting(subject=subject, fields=None, protocol=TINY, seed=1, threads=1)
+    planned = plan_of(setting)
+    for one in planned:
+        size = (exam / f"{one.series.name}.h5").stat().st_size
+        assert size <= one.file_bytes < 1.5 * size
+    truth = sum(path.stat().st_size for path in (exam / "truth").iterdir())
+    rest = [exam / name for name in ("exam.toml", "landmarks.tsv", "vials.tsv")]
+    truth += sum(path.stat().st_size for path in rest)
+    assert truth <= truth_bytes(TINY, planned)
+
+
+def test_each_file_is_looked_at_again_before_it_is_written(monkeypatch, tmp_path):
+    """Others may have filled the disk meanwhile."""
+    full = shutil.disk_usage(tmp_path)._replace(free=10**6)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    with pytest.raises(ResourceError, match=r"\d MB are needed at most, 1 MB are free"):
+        simulate_module._measure(hands.setting(), tmp_path, show=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_that_others_write_meanwhile_do_not_cost_the_work(exam, tmp_path):
+    (tmp_path / "lesions.toml").write_text(SCRIPT)
+    given = ("exam", "--size", "tiny", "--script", "lesions.toml", "--force", "-q")
+    command = [sys.executable, "-m", "ultrahand", "simulate", *given]
+    (tmp_path / "exam").mkdir()
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+    end = time.monotonic() + 60
+    while not list(tmp_path.glob(".ultrahand-*/morphology.h5")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    (tmp_path / "exam" / "notes.txt").write_text("mine")
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert b"the new examination is complete and lies beside it in exam.new\n" in said
+    assert digests(tmp_path / "exam.new") == digests(exam)
+    assert [path.name for path in (tmp_path / "exam").iterdir()] == ["notes.txt"]
+    assert not hidden(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,15 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
 from ultrahand import __version__
 from ultrahand.cli.simulate_folder import SUMMARY, asked, begin, files_of, put
-from ultrahand.cli.simulate_truth import write_truth
+from ultrahand.cli.simulate_plan import check_room, file_bytes, plan_of, total_bytes
+from ultrahand.cli.simulate_truth import truth_bytes, write_truth
 from ultrahand.cli.supervise import finish_undisturbed
-from ultrahand.errors import InputError, ResourceError
+from ultrahand.errors import InputError
 from ultrahand.io.write_ismrmrd import write_hdf5
 from ultrahand.phantoms.digital_hand.fields import make_fields
 from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS, Dynamic, Protocol
@@ -25,10 +25,6 @@ from ultrahand.phantoms.digital_hand.setting import Setting
 from ultrahand.phantoms.digital_hand.subject import make_subject
 from ultrahand.physics.tissues import table_version
 from ultrahand.pipelines.options import machine_threads
-from ultrahand.records import RawData
-
-_HEADER_BYTES: Final = 512
-"""Of a readout in the file, about: its header, and where its samples are."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -68,8 +64,10 @@ def _make(options: argparse.Namespace, script: str | None, made: Path) -> None:
         seed=options.seed,
         threads=threads,
     )
+    planned = plan_of(setting)
+    check_room(total_bytes(planned) + truth_bytes(protocol, planned), made)
     _measure(setting, made, show=not options.quiet)
-    write_truth(setting, made)
+    write_truth(setting, planned, made)
     (made / "exam.toml").write_text(_exam(options, protocol, script), encoding="utf-8")
     summary = _summary(options, script, [*files_of(made), SUMMARY])
     (made / SUMMARY).write_text(summary, encoding="utf-8")
@@ -100,17 +98,8 @@ def _measure(setting: Setting, folder: Path, *, show: bool) -> None:
         ) as bar:
             raw = raw_of(setting, series, number, bar.update)
             bar.total = len(raw.readouts)
-            _check_room(raw, folder)
+            check_room(file_bytes(raw.readouts), folder)
             write_hdf5(raw, folder / f"{series.name}.h5")
-
-
-def _check_room(raw: RawData, folder: Path) -> None:
-    """Refuse a file that the disk has no room for: HDF5 can crash where it runs full."""
-    table = raw.readouts
-    values = 2 * table["active_channels"] + table["trajectory_dimensions"]
-    needed = 4 * int((table["number_of_samples"] * values.astype(np.int64)).sum())
-    if needed + _HEADER_BYTES * len(table) > shutil.disk_usage(folder).free:
-        raise ResourceError("the disk is full; nothing was written: make room or use another")
 
 
 def _exam(options: argparse.Namespace, protocol: Protocol, script: str | None) -> str:
