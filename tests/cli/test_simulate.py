@@ -141,11 +141,13 @@ def test_volumes_lie_on_the_grids_of_their_series(exam):
     expected = {"labels_fine", "joints_fine"}
     for series in TINY.series:
         expected |= {f"labels_{series.name}", f"joints_{series.name}"}
-        if series.kind != "dynamic":
-            expected |= {f"off_resonance_hz_{series.name}", f"transmit_{series.name}"}
-    expected |= {f"{m}_{s}" for m in ("t1_s", "t2star_s") for s in ("morphology", "t1")}
-    expected |= {f"coils_{s}_part-{p}" for s in ("b1", "sodium_b1") for p in ("real", "imag")}
-    expected.add("concentration_mmol_per_l_sodium")
+        expected |= {f"off_resonance_hz_{series.name}", f"transmit_{series.name}"}
+        if not series.name.startswith("sodium"):
+            expected |= {f"t1_s_{series.name}", f"t2star_s_{series.name}"}
+    sodium = ("concentration_mmol_per_l", "t1_s", "short_fraction")
+    expected |= {f"{m}_sodium" for m in (*sodium, "t2star_short_s", "t2star_long_s")}
+    coils = ("b1", "sodium", "sodium_b1", "dynamic")
+    expected |= {f"coils_{s}_part-{p}" for s in coils for p in ("real", "imag")}
     found = {path.name.removesuffix(".nii.gz") for path in place.glob("*.nii.gz")}
     assert found == expected
     for series in TINY.series:
@@ -160,8 +162,10 @@ def test_volumes_lie_on_the_grids_of_their_series(exam):
         np.testing.assert_allclose(image.affine[:3, :3].T, axes * voxel[:, None], atol=1e-4)
         middle = image.affine @ [*(n // 2), 1.0]
         np.testing.assert_allclose(middle[:3], row["position_mm"] * [-1, -1, 1], atol=1e-3)
-    coils = nibabel.load(place / "coils_b1_part-real.nii.gz")
-    assert coils.shape[3] == TINY.n_coils
+    for name, n_coils in (("b1", TINY.n_coils), ("sodium", 1), ("dynamic", TINY.n_coils)):
+        image = nibabel.load(place / f"coils_{name}_part-real.nii.gz")
+        grid = nibabel.load(place / f"labels_{name}.nii.gz").shape
+        assert image.shape == grid + ((n_coils,) if n_coils > 1 else ())
 
 
 # --- what the raw files hold -------------------------------------------------------------------

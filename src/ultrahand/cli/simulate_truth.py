@@ -26,6 +26,20 @@ from ultrahand.phantoms.digital_hand.vials import (
 )
 from ultrahand.records import Geometry
 
+_EVERYWHERE: Final = ("labels", "joints", "off_resonance_hz", "transmit")
+"""Volumes that every series has."""
+_PROTON: Final = ("t1_s", "t2star_s")
+"""Those of every proton series."""
+_SODIUM: Final = (
+    "concentration_mmol_per_l",
+    "t1_s",
+    "t2star_short_s",
+    "t2star_long_s",
+    "short_fraction",
+)
+"""Those of the sodium series."""
+_MAX_COIL_VOXELS: Final = 4_000_000
+"""Coils times voxels up to which sensitivities are written on fine grids: 32 MB."""
 _TABLE_BYTES: Final = 4_000_000
 """Of all tables, at most."""
 
@@ -109,14 +123,8 @@ def _nucleus(series: Series) -> str:
 
 def _map_names(series: Series) -> tuple[str, ...]:
     """Return the volumes that a series has on its grid, by the names of their files."""
-    names = ["labels", "joints"]
-    if not isinstance(series, Dynamic):
-        names += ["off_resonance_hz", "transmit"]
-    if series.kind == "sodium":
-        names.append("concentration_mmol_per_l")
-    if series.kind in ("morphology", "t1"):
-        names += ["t1_s", "t2star_s"]
-    return tuple(names)
+    names = (*_EVERYWHERE, *(_PROTON if _nucleus(series) == "1H" else ()))
+    return (*names, *_SODIUM) if series.kind == "sodium" else names
 
 
 def _map(seen: truth.Truth, name: str, nucleus: str) -> Float32:
@@ -137,8 +145,10 @@ def _map(seen: truth.Truth, name: str, nucleus: str) -> Float32:
 
 
 def _has_coils(one: Planned) -> bool:
-    """Tell whether a series' sensitivities are written."""
-    return one.series.kind in ("b1", "sodium_b1")
+    """Tell whether a series' sensitivities are written: they are smooth, coarse grids will do."""
+    return one.series.kind in ("b1", "sodium_b1") or (
+        one.series.kind in ("sodium", "dynamic") and one.n_coils * one.n_voxels <= _MAX_COIL_VOXELS
+    )
 
 
 def _write_coils(setting: Setting, series: Series, geometry: Geometry, place: Path) -> None:
