@@ -18,6 +18,7 @@ from ultrahand.cli.simulate_truth import truth_bytes, write_truth
 from ultrahand.cli.supervise import finish_undisturbed
 from ultrahand.errors import InputError
 from ultrahand.io.write_ismrmrd import write_hdf5
+from ultrahand.phantoms.digital_hand.assumptions import ASSUMPTIONS
 from ultrahand.phantoms.digital_hand.fields import make_fields
 from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS, Dynamic, Protocol
 from ultrahand.phantoms.digital_hand.series import raw_of
@@ -132,12 +133,7 @@ def _summary(options: argparse.Namespace, script: str | None, files: list[str]) 
         "tissue_table": table_version(),
         "ultrahand": __version__,
         "frame": "scanner RAS, millimetres",
-        "working_assumptions": [
-            "arteriovenous transit times: no value is published",
-            "arrival times, dispersion and uptake of the contrast agent",
-            "shape and place of soft tissue, muscles and vessels",
-            "entries of the tissue table that docs/tissues.md marks with ?",
-        ],
+        "working_assumptions": ASSUMPTIONS,
         "files": sorted(files),
     }
     return json.dumps(found, indent=2) + "\n"
