@@ -127,7 +127,7 @@ def assert_refused(ended, code, *words):
 def test_every_series_is_in_its_place(sources):
     out = sources / "out"
     assert seen(out) == ALL_FILES
-    assert len(tree(out)) == len(ALL_FILES) + 4  # the records: they are compared too
+    assert len(tree(out)) == len(ALL_FILES) + 5  # the records and the claim are compared too
     description = json.loads((out / "dataset_description.json").read_text())
     assert description["DatasetType"] == "derivative"
     assert description["GeneratedBy"][0]["Name"] == "ultrahand"
@@ -315,6 +315,19 @@ def test_a_series_that_failed_stands_in_the_report_with_its_reason(given, run, t
     before = marks(tmp_path / "out")["report.html"]
     assert run(given / "exam.toml").code == 4
     assert marks(tmp_path / "out")["report.html"] == before
+
+
+def test_the_parts_of_a_refusal_stand_in_cells_of_their_own(given, run, tmp_path):
+    """A file's name can be anything, the words of our refusals among it."""
+    name = "a: found b, expected c; d.h5"
+    (given / name).write_bytes(b"not raw")
+    write_exam(given, table("T1", "morphology", "t1.h5"), table("odd", "morphology", name))
+    assert run(given / "exam.toml").code == 4
+    text = page(tmp_path / "out")
+    findings = text[text.index('id="findings"') : text.index('id="overview"')]
+    assert f'data-label="field">{name}: file</th>' in findings
+    assert 'data-label="found">a file that begins with' in findings
+    assert 'data-label="remedy">convert the scanner' in findings
 
 
 def test_where_everything_failed_there_is_a_report_too(given, run, tmp_path):
@@ -689,6 +702,100 @@ def test_another_examination_needs_a_folder_of_its_own(given, done, run):
         ended = run(given / "exam.toml", *force)
         assert_refused(ended, 2, "out holds another examination", "sub-02_ses-1")
     assert tree(done) == before
+
+
+def guide(number):
+    """A shell script of the guide's section on trials."""
+    page = Path(__file__).parents[2] / "docs" / "exam.md"
+    section = page.read_text(encoding="utf-8").split("## A whole trial")[1]
+    return section.split("```sh\n")[number].split("```")[0]
+
+
+@pytest.fixture
+def trial(tmp_path):
+    """Three examinations, one of them damaged, and what runs a script beside them."""
+    for name, subject in (("one", "01"), ("two", "02"), ("three", "03")):
+        (tmp_path / "raw" / name).mkdir(parents=True)
+        write_hdf5(cartesian(), tmp_path / "raw" / name / "t1.h5")
+        write_exam(tmp_path / "raw" / name, table("T1", "morphology", "t1.h5"), subject=subject)
+    damage(tmp_path / "raw" / "three" / "t1.h5")
+    program = tmp_path / "bin" / "ultrahand"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m ultrahand "$@"\n')
+    program.chmod(0o755)
+    environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}"}
+
+    def script(text):
+        return subprocess.run(
+            ["sh", "-c", text],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return script
+
+
+def test_a_trial_runs_as_the_guide_says(trial, tmp_path):
+    ended = trial(guide(1))
+    assert (ended.stdout, ended.returncode) == ("three\t4\n", 0), ended.stderr
+    codes = (tmp_path / "logs" / "codes.tsv").read_text().splitlines()
+    assert sorted(codes) == ["one\t0", "three\t4", "two\t0"]
+    assert "T1: failed" in (tmp_path / "logs" / "three.log").read_text()
+    ended = trial(guide(2))
+    assert ended.returncode == 0, ended.stderr
+    dataset = tmp_path / "dataset"
+    assert {p.name for p in dataset.iterdir()} == {
+        *("sub-01", "sub-02", "dataset_description.json"),
+        *(f"sub-{n}_ses-1{end}" for n in ("01", "02") for end in (".html", "_exam.tsv")),
+    }
+    for number, name in (("01", "one"), ("02", "two")):
+        made = tmp_path / "derivatives" / name
+        assert tree(dataset / f"sub-{number}") == tree(made / f"sub-{number}")
+        assert "done" in (dataset / f"sub-{number}_ses-1_exam.tsv").read_text()
+
+
+def test_sessions_of_one_name_are_not_put_over_each_other(trial, tmp_path):
+    for name in ("one", "two"):
+        out = tmp_path / "derivatives" / name
+        (out / "sub-01" / "ses-1").mkdir(parents=True)
+        for file in ("exam.tsv", "report.html", "dataset_description.json"):
+            (out / file).write_text(name)
+    ended = trial(guide(2))
+    assert ended.returncode == 1
+    assert ended.stderr == "sub-01/ses-1 comes twice: also in derivatives/two\n"
+    assert (tmp_path / "dataset" / "sub-01_ses-1.html").read_text() == "one"
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)], ids=["", "force"])
+def test_another_examination_s_folder_is_refused_before_its_first_series_is_done(
+    force, given, done, run
+):
+    """As where that run was killed at once, or all its series failed: its table stays."""
+    shutil.rmtree(done / "sub-01")
+    for path in (done / HIDDEN / "records").iterdir():
+        path.unlink()
+    (done / "report.html").unlink()
+    before = tree(done)
+    assert "exam.tsv" in before
+    write_exam(given, table("T1", "morphology", "t1.h5"), session="2")
+    ended = run(given / "exam.toml", *force)
+    assert_refused(ended, 2, "out holds another examination (sub-01_ses-1)", "sub-01_ses-2")
+    assert tree(done) == before
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff"], ids=["none", "empty", "no text"])
+def test_a_folder_of_an_earlier_version_has_no_claim_and_goes_on(
+    content, given, done, run, sources
+):
+    claim = done / HIDDEN / "examination"
+    claim.unlink()
+    if content is not None:
+        claim.write_bytes(content)
+    assert remade(run(given / "exam.toml")) == set()
+    assert tree(done) == tree(sources / "out")
 
 
 @pytest.mark.parametrize("force", [(), ("--force",)], ids=["", "force"])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -20,8 +21,16 @@ import pytest
 from commands import snapshot, ultrahand
 
 from making import volumes
+from phantoms.digital_hand import hands
+from ultrahand.cli import simulate as simulate_module
+from ultrahand.cli.simulate_plan import plan_of
+from ultrahand.cli.simulate_truth import truth_bytes
+from ultrahand.errors import ResourceError
 from ultrahand.io.read_raw import read_raw
+from ultrahand.phantoms.digital_hand.assumptions import ASSUMPTIONS
 from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS
+from ultrahand.phantoms.digital_hand.setting import Setting
+from ultrahand.phantoms.digital_hand.subject import make_subject
 from ultrahand.pipelines.timing import frame_times
 from ultrahand.records import ArraySource
 from ultrahand.records.readouts import LAST_IN_MEASUREMENT_FLAG, NOISE_FLAG, has
@@ -109,7 +118,7 @@ def test_the_truth_says_how_it_was_made(exam):
     found = json.loads((exam / "truth" / "truth.json").read_text())
     assert (found["size"], found["preset"], found["seed"]) == ("tiny", "healthy", 1)
     assert found["script"] == SCRIPT
-    assert any("transit" in line for line in found["working_assumptions"])
+    assert found["working_assumptions"] == list(ASSUMPTIONS)
 
 
 def test_the_script_shows_in_the_truth(exam):
@@ -132,11 +141,13 @@ def test_volumes_lie_on_the_grids_of_their_series(exam):
     expected = {"labels_fine", "joints_fine"}
     for series in TINY.series:
         expected |= {f"labels_{series.name}", f"joints_{series.name}"}
-        if series.kind != "dynamic":
-            expected |= {f"off_resonance_hz_{series.name}", f"transmit_{series.name}"}
-    expected |= {f"{m}_{s}" for m in ("t1_s", "t2star_s") for s in ("morphology", "t1")}
-    expected |= {f"coils_{s}_part-{p}" for s in ("b1", "sodium_b1") for p in ("real", "imag")}
-    expected.add("concentration_mmol_per_l_sodium")
+        expected |= {f"off_resonance_hz_{series.name}", f"transmit_{series.name}"}
+        if not series.name.startswith("sodium"):
+            expected |= {f"t1_s_{series.name}", f"t2star_s_{series.name}"}
+    sodium = ("concentration_mmol_per_l", "t1_s", "short_fraction")
+    expected |= {f"{m}_sodium" for m in (*sodium, "t2star_short_s", "t2star_long_s")}
+    coils = ("b1", "sodium", "sodium_b1", "dynamic")
+    expected |= {f"coils_{s}_part-{p}" for s in coils for p in ("real", "imag")}
     found = {path.name.removesuffix(".nii.gz") for path in place.glob("*.nii.gz")}
     assert found == expected
     for series in TINY.series:
@@ -151,8 +162,10 @@ def test_volumes_lie_on_the_grids_of_their_series(exam):
         np.testing.assert_allclose(image.affine[:3, :3].T, axes * voxel[:, None], atol=1e-4)
         middle = image.affine @ [*(n // 2), 1.0]
         np.testing.assert_allclose(middle[:3], row["position_mm"] * [-1, -1, 1], atol=1e-3)
-    coils = nibabel.load(place / "coils_b1_part-real.nii.gz")
-    assert coils.shape[3] == TINY.n_coils
+    for name, n_coils in (("b1", TINY.n_coils), ("sodium", 1), ("dynamic", TINY.n_coils)):
+        image = nibabel.load(place / f"coils_{name}_part-real.nii.gz")
+        grid = nibabel.load(place / f"labels_{name}.nii.gz").shape
+        assert image.shape == grid + ((n_coils,) if n_coils > 1 else ())
 
 
 # --- what the raw files hold -------------------------------------------------------------------
@@ -461,12 +474,20 @@ def test_a_parent_that_is_missing_is_wrong_use(tmp_path):
         assert "does not exist; make it first" in refused(tmp_path, 2, name)
 
 
-def test_a_parent_without_write_permission_is_wrong_use(tmp_path):
+def test_a_parent_without_write_permission_ends_in_code_5(tmp_path):
     program = without_rights()
     (tmp_path / "closed").mkdir()
     (tmp_path / "closed").chmod(0o555)
-    line = refused(tmp_path, 2, "closed/exam", program=program)
-    assert "the folder of exam cannot be written" in line
+    line = refused(tmp_path, 5, "closed/exam", program=program)
+    assert "the folder of exam cannot be written (Permission denied)" in line
+    assert "allow writing there or choose another" in line
+
+
+def test_a_read_only_disk_ends_in_code_5(small_disk, tmp_path):
+    disk = small_disk(60)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    line = refused(tmp_path, 5, "disk/exam")
+    assert "the folder of exam cannot be written (Read-only file system)" in line
 
 
 @pytest.mark.parametrize(
@@ -502,22 +523,79 @@ def test_choices_that_are_none_are_wrong_use(arguments, tmp_path):
 # --- ends half way -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pages", [pytest.param(60, marks=pytest.mark.long), 600])
-def test_a_full_disk_ends_in_code_5_and_leaves_nothing(pages, tmp_path):
-    """Before the first raw file, and before a later one."""
+@pytest.fixture
+def small_disk(tmp_path):
+    """Return what mounts a file system of so many pages."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={4096 * pages}", "tmpfs", str(disk)]
-    done = shutil.which("mount") and subprocess.run(mount, capture_output=True, check=False)
-    if not done or done.returncode:
-        pytest.skip("no right to mount a small file system")
-    try:
-        ended = simulate(tmp_path, "disk/exam", "-q")
-        assert ended.code == 5, ended.err
-        assert "the disk is full" in ended.the_line("")
-        assert not list(disk.iterdir())
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+
+    def mounted(pages):
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={4096 * pages}", "tmpfs", str(disk)]
+        done = shutil.which("mount") and subprocess.run(mount, capture_output=True, check=False)
+        if not done or done.returncode:
+            pytest.skip("no right to mount a small file system")
+        return disk
+
+    yield mounted
+    subprocess.run(["umount", str(disk)], check=False, capture_output=True)
+
+
+@pytest.mark.parametrize("pages", [pytest.param(60, marks=pytest.mark.long), 600])
+def test_a_full_disk_ends_in_code_5_and_leaves_nothing(pages, small_disk, tmp_path):
+    """Also where there is room for the first raw file: all that is to come is counted."""
+    disk = small_disk(pages)
+    ended = simulate(tmp_path, "disk/exam", "-q")
+    assert ended.code == 5, ended.err
+    line = ended.the_line("")
+    needed, free = re.search(
+        r"the disk is full: (\d+) MB are needed at most, (.+?) are", line
+    ).groups()
+    assert int(needed) > 20
+    assert free.endswith(("kB", "2 MB"))
+    assert not list(disk.iterdir())
+
+
+def test_what_is_needed_is_told_before_it_is_made(exam):
+    """Never less than what is written, and not much more."""
+    subject = make_subject(1, "healthy", "right", SCRIPT)
+    setting = Setting(subject=subject, fields=None, protocol=TINY, seed=1, threads=1)
+    planned = plan_of(setting)
+    for one in planned:
+        size = (exam / f"{one.series.name}.h5").stat().st_size
+        assert size <= one.file_bytes < 1.5 * size
+    truth = sum(path.stat().st_size for path in (exam / "truth").iterdir())
+    rest = [exam / name for name in ("exam.toml", "landmarks.tsv", "vials.tsv")]
+    truth += sum(path.stat().st_size for path in rest)
+    assert truth <= truth_bytes(TINY, planned)
+
+
+def test_each_file_is_looked_at_again_before_it_is_written(monkeypatch, tmp_path):
+    """Others may have filled the disk meanwhile."""
+    full = shutil.disk_usage(tmp_path)._replace(free=10**6)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    with pytest.raises(ResourceError, match=r"\d MB are needed at most, 1 MB are free"):
+        simulate_module._measure(hands.setting(), tmp_path, show=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_that_others_write_meanwhile_do_not_cost_the_work(exam, tmp_path):
+    (tmp_path / "lesions.toml").write_text(SCRIPT)
+    given = ("exam", "--size", "tiny", "--script", "lesions.toml", "--force", "-q")
+    command = [sys.executable, "-m", "ultrahand", "simulate", *given]
+    (tmp_path / "exam").mkdir()
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+    end = time.monotonic() + 60
+    while not list(tmp_path.glob(".ultrahand-*/morphology.h5")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    (tmp_path / "exam" / "notes.txt").write_text("mine")
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert b"the new examination is complete and lies beside it in exam.new\n" in said
+    assert digests(tmp_path / "exam.new") == digests(exam)
+    assert [path.name for path in (tmp_path / "exam").iterdir()] == ["notes.txt"]
+    assert not hidden(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from ultrahand.cli import bounds
 from ultrahand.cli.bounds import bounded
-from ultrahand.cli.supervise import supervised
+from ultrahand.cli.supervise import supervised, watched
 from ultrahand.errors import InputError
 from ultrahand.io.outputs import PREFIX
 
@@ -62,6 +62,14 @@ def test_a_crash_while_reading_is_a_damaged_file(number, capfd):
     assert said.count("\n") == 1
     assert said.startswith("ultrahand: scan.h5: file: found damage")
     assert number.name in said
+
+
+def test_what_a_signal_stands_for_is_told_in_parts():
+    work = reading(lambda: os.kill(os.getpid(), signal.SIGABRT))
+    error = watched(work, folder=None, name="scan.h5", verbose=False).error
+    assert isinstance(error, InputError)
+    assert (error.file, error.field) == ("scan.h5", "file")
+    assert error.found == "damage that ended the reader (SIGABRT)"
 
 
 def test_a_real_segmentation_fault_while_reading_is_a_damaged_file(capfd):

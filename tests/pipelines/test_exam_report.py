@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from ultrahand import __version__
-from ultrahand.errors import InputError
 from ultrahand.io.exam_file import KINDS, Examination, ExamSeries
 from ultrahand.pipelines.citations import citations
 from ultrahand.pipelines.exam import Row, Status
@@ -17,13 +16,13 @@ from ultrahand.pipelines.exam_pictures import frame_labels, part_of, places_s
 from ultrahand.pipelines.exam_report import (
     NO_PICTURES,
     SeriesPart,
-    refusal_of,
+    failure_of,
     report_of,
     section_of,
 )
 from ultrahand.pipelines.exam_results import EXPECTED, expected_results
 from ultrahand.records import Geometry
-from ultrahand.records.findings import Level
+from ultrahand.records.findings import Finding, Level
 from ultrahand.report.content import Fact
 from ultrahand.report.content import Status as Shown
 from ultrahand.report.page import render
@@ -85,8 +84,9 @@ def loaded(levels=(40.0, 10.0), *, errors=True, **fields):
     )
 
 
-def row(name="na", kind="sodium", status=Status.DONE, reason=None):
-    return Row(series=name, kind=kind, status=status, reason=reason, outputs=(), n_findings=None)
+def row(name="na", kind="sodium", status=Status.DONE, reason=None, **more):
+    told = {"outputs": (), "n_findings": None} | more
+    return Row(series=name, kind=kind, status=status, reason=reason, **told)
 
 
 def made(image=None, *, draw=False):
@@ -323,21 +323,26 @@ def test_what_was_used_is_cited_once():
 # --- refusals -------------------------------------------------------------------------------------
 
 
-def test_a_refusal_is_an_error_with_its_parts():
-    error = InputError(
-        "readout 7", found="line 99; odd", expected="below 12", remedy="convert it again"
-    )
-    (found,) = refusal_of(f"echoes.h5: {error}")
-    assert found.level is Level.ERROR
-    assert found.field == "echoes.h5: readout 7"
-    assert (found.found, found.expected) == ("line 99; odd", "below 12")
-    assert found.remedy == "convert it again"
+REFUSAL = Finding(
+    level=Level.ERROR,
+    field="na.h5: file",
+    found="'a: found b, expected c; d'",
+    expected="e; f",
+    remedy="copy it again",
+)
 
 
-def test_another_failure_is_an_error_too():
-    (found,) = refusal_of("echoes.h5: cannot be read (Permission denied)")
-    assert found.level is Level.ERROR
-    assert found.found == "echoes.h5: cannot be read (Permission denied)"
+def test_a_refusal_keeps_its_parts_whatever_its_words():
+    """Text of a damaged file can be anything, our own words among it."""
+    reason = f"{REFUSAL.field}: found {REFUSAL.found}, expected {REFUSAL.expected}"
+    failed = row(status=Status.FAILED, reason=reason, refusal=REFUSAL)
+    assert section_of(failed, None, drawn=True).findings == (REFUSAL,)
+
+
+@pytest.mark.parametrize("words", ["na.h5: cannot be read", "a: found b, expected c; d"])
+def test_another_failure_is_an_error_too(words):
+    found = failure_of(row(status=Status.FAILED, reason=words))
+    assert (found.level, found.field, found.found) == (Level.ERROR, "series", words)
 
 
 @pytest.mark.parametrize("status", [s for s in Status if s is not Status.DONE])
@@ -347,7 +352,7 @@ def test_only_what_failed_is_an_error(status):
 
 
 def test_a_page_with_a_refused_series_does_not_say_that_nothing_is_wrong():
-    failed = row(status=Status.FAILED, reason="na.h5: file: found x, expected y; copy it again")
+    failed = row(status=Status.FAILED, reason="na.h5: file: odd", refusal=REFUSAL)
     section = section_of(failed, None, drawn=True)
     text = render(report_of(exam(), [failed], [section], [], provenance=()))
     assert "No errors and no warnings" not in text

@@ -21,10 +21,14 @@ from ultrahand.pipelines.exam import (
     stages_of,
 )
 from ultrahand.pipelines.memory import size_text
+from ultrahand.records.findings import Finding, Level
 
 FOV_M = (0.12, 0.12, 0.005)
 DONE = StageResult(status=Status.DONE, outputs=("a.nii.gz", "a.json"), n_findings=2)
-FAILED = StageResult(status=Status.FAILED, reason="t1.h5: refused")
+REFUSAL = Finding(
+    level=Level.ERROR, field="t1.h5: file", found="x", expected="y", remedy="copy it again"
+)
+FAILED = StageResult(status=Status.FAILED, reason="t1.h5: refused", refusal=REFUSAL)
 
 
 def series(name="T1", kind="morphology"):
@@ -75,7 +79,9 @@ def test_a_row_sums_up_its_stages_and_the_first_that_is_not_done_decides():
     assert (row.status, row.reason) == (Status.FAILED, "t1.h5: refused")
     assert row.outputs == DONE.outputs
     assert row.n_findings == 2
+    assert row.refusal is FAILED.refusal
     row = row_of(series(), [DONE, DONE])
+    assert row.refusal is None
     assert (row.status, row.n_findings, len(row.outputs)) == (Status.DONE, 4, 4)
 
 

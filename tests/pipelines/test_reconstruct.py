@@ -19,7 +19,7 @@ from ultrahand.phantoms import (
     uniform_coil,
 )
 from ultrahand.pipelines import Method, PartialFourier, Parts, Workspace, reconstruct_volume
-from ultrahand.pipelines.audit import audit_samples
+from ultrahand.pipelines.audit import audit_samples, describe
 from ultrahand.recon.trajectories import k_max_per_m, radial_2d, radial_3d
 from ultrahand.records import ArraySource, RawData
 from ultrahand.records.readouts import REVERSE_FLAG
@@ -680,3 +680,9 @@ def test_the_audit_looks_at_what_is_used_and_no_more(rng, kind):
     spoiled = RawData(header=raw.header, readouts=table, source=source)
     assert audit_samples(spoiled, planned(spoiled)) == []
     assert np.isfinite(only_magnitude(spoiled).values).all()
+
+
+@pytest.mark.parametrize(("n_bytes", "text"), [(4 * 10**6, "4 MB"), (3 * 10**9, "3.00 GB")])
+def test_little_memory_is_not_told_as_none(n_bytes, text, rng):
+    said = describe(planned(measured(scan(), rng)), n_bytes)
+    assert said[-1] == f"recon would need about {text} of memory"

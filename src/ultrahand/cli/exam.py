@@ -27,6 +27,7 @@ from ultrahand.errors import (
     InputError,
     ResourceError,
     UsageError,
+    one_line,
 )
 from ultrahand.io.bids import DESCRIPTION, check_folder, description
 from ultrahand.io.exam_file import Examination, read_exam
@@ -48,6 +49,8 @@ from ultrahand.pipelines.exam import (
 log = logging.getLogger("ultrahand")
 
 TABLE: Final = "exam.tsv"
+_CLAIM: Final = f"{HIDDEN}/examination"
+"""Whose folder it is, from the first moment on: records come with the first finished series."""
 
 
 @dataclass(slots=True)
@@ -135,21 +138,29 @@ def _overlap(folder: Path, found: str) -> InputError:
 
 def _prepare(store: WorkStore, exam: Examination, jobs: Mapping[str, Job]) -> None:
     """Refuse what cannot be before hours of work; take away what no series makes any more."""
-    label = session_label(exam)
-    others = [name for name in store.stages() if not name.startswith(f"{label}_")]
-    if others:
-        raise UsageError(
-            f"{store.folder.name or store.folder} holds another examination ({others[0]}); give "
-            f"{label} a folder of its own with -o"
-        )
+    _refuse_another(store, session_label(exam))
     for job in jobs.values():
         _check_places(store, job)
     store.check(REPORT)
+    store.put_text(_CLAIM, session_label(exam) + "\n")
     store.put_text(DESCRIPTION, description(__version__))
     for name in store.stages():
         if name not in jobs and name != report_stage(exam):
             store.withdraw(report_stage(exam))
             store.withdraw(name)
+
+
+def _refuse_another(store: WorkStore, label: str) -> None:
+    """Refuse a folder of another examination, however far that one has come."""
+    names = list(store.stages())
+    with suppress(OSError, UnicodeDecodeError):  # folders of earlier versions have no claim
+        names.insert(0, (store.folder / _CLAIM).read_text(encoding="utf-8").strip())
+    others = [name for name in names if name and not f"{name}_".startswith(f"{label}_")]
+    if others:
+        raise UsageError(
+            f"{store.folder.name or store.folder} holds another examination "
+            f"({one_line(others[0])}); give {label} a folder of its own with -o"
+        )
 
 
 def _check_places(store: WorkStore, job: Job) -> None:

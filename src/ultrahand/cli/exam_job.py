@@ -14,7 +14,7 @@ from ultrahand.cli.explain import explain_error, is_full_disk
 from ultrahand.cli.naming import Naming
 from ultrahand.cli.series_options import command_of
 from ultrahand.cli.supervise import finish_undisturbed
-from ultrahand.errors import EXIT_DEFECT
+from ultrahand.errors import EXIT_DEFECT, InputError
 from ultrahand.io.durable import FULL_DISK
 from ultrahand.io.outputs import OutputSet
 from ultrahand.pipelines.exam import (
@@ -89,7 +89,8 @@ def reconstruct_in_child(
         Returns the sha256 of an input.
     note
         Takes the report as JSON: ``outputs`` and ``n_findings``, or ``status`` and ``reason`` of
-        what cannot be done today, or ``reason`` and ``full_disk`` of a failure.
+        what cannot be done today, or ``reason``, ``full_disk`` and ``refusal`` (see `parts_of`) of
+        a failure.
     """
     code = 0
     told: dict[str, object]
@@ -98,13 +99,35 @@ def reconstruct_in_child(
     except _NotYetError as error:
         told = {"status": error.status, "reason": str(error)}
     except Exception as error:  # noqa: BLE001 - the last resort: everything ends in a code
-        code, words = explain_error(error, file=job.stage.series.file.name)
+        file = job.stage.series.file.name
+        code, words = explain_error(error, file=file)
         full = is_full_disk(error)
         told = {"reason": FULL_DISK if full else words, "full_disk": full}
+        told["refusal"] = None if full else parts_of(error, file=file)
         if code == EXIT_DEFECT and job.options.verbose:
             traceback.print_exception(error)
     note.write(json.dumps(told).encode())
     return code
+
+
+def parts_of(error: Exception | None, *, file: str) -> dict[str, str] | None:
+    """Return a refusal's parts by their names in a `Finding`; None of any other error.
+
+    Parameters
+    ----------
+    error
+        What ended the work.
+    file
+        Name of the series' file, for refusals that do not know theirs.
+    """
+    if not isinstance(error, InputError):
+        return None
+    return {
+        "field": f"{error.file or file}: {error.field}",
+        "found": error.found,
+        "expected": error.expected,
+        "remedy": error.remedy,
+    }
 
 
 def _reconstruct(job: Job, place: Path, hash_of: Callable[[Path], str]) -> dict[str, object]:

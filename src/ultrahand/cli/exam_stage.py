@@ -11,15 +11,16 @@ from typing import IO, Any, Final, NamedTuple, final
 
 from ultrahand import __version__
 from ultrahand.cli.arguments import input_files
-from ultrahand.cli.exam_job import Job, reconstruct_in_child
+from ultrahand.cli.exam_job import Job, parts_of, reconstruct_in_child
 from ultrahand.cli.series_options import as_resolved
-from ultrahand.cli.supervise import shared_file, undisturbed, watched
+from ultrahand.cli.supervise import Ended, shared_file, undisturbed, watched
 from ultrahand.errors import EXIT_DEFECT, EXIT_INPUT, EXIT_INTERRUPTED, ResourceError
 from ultrahand.io.file_bytes import Unchanged
 from ultrahand.io.sidecar import sha256_of
 from ultrahand.io.work_record import stage_key
 from ultrahand.io.work_store import State, WorkStore
 from ultrahand.pipelines.exam import StageResult, Status
+from ultrahand.records.findings import Finding, Level
 
 log = logging.getLogger("ultrahand")
 
@@ -117,7 +118,7 @@ def _attempt(job: Job, store: WorkStore, digests: Digests, key: str) -> Outcome:
                 log.error("%s", ended.words)
             result = StageResult(status=Status.NOT_RUN, reason="interrupted")
             return Outcome(result, EXIT_INTERRUPTED, ends_run=True)
-        outcome = _outcome(job, ended.code, ended.words, told)
+        outcome = _outcome(job, ended, told)
         if outcome.result.status is Status.DONE:
             outcome = _take_over(job, store, digests, key, place, told)
         if ended.stopped:  # the child was past the point of stopping: what it made is kept
@@ -126,14 +127,22 @@ def _attempt(job: Job, store: WorkStore, digests: Digests, key: str) -> Outcome:
         return outcome
 
 
-def _outcome(job: Job, code: int, words: str, told: Mapping[str, Any]) -> Outcome:
-    if code or "outputs" not in told:
+def _outcome(job: Job, ended: Ended, told: Mapping[str, Any]) -> Outcome:
+    if ended.code or "outputs" not in told:
         if told.get("status"):
             reason = str(told["reason"])
             log.error("%s: %s: %s", job.title, told["status"], reason)
             return Outcome(StageResult(status=Status(told["status"]), reason=reason))
-        reason = words or str(told.get("reason") or f"ended with code {code}")
-        return _failed(job, reason, code=code or EXIT_DEFECT, ends_run=bool(told.get("full_disk")))
+        reason = ended.words or str(told.get("reason") or f"ended with code {ended.code}")
+        file = job.stage.series.file.name
+        parts = parts_of(ended.error, file=file) if ended.words else told.get("refusal")
+        return _failed(
+            job,
+            reason,
+            code=ended.code or EXIT_DEFECT,
+            ends_run=bool(told.get("full_disk")),
+            refusal=Finding(level=Level.ERROR, **parts) if parts else None,
+        )
     return Outcome(_done((), told))
 
 
@@ -159,9 +168,12 @@ def _done(outputs: tuple[str, ...], facts: Mapping[str, Any]) -> StageResult:
     return StageResult(status=Status.DONE, outputs=outputs, n_findings=int(facts["n_findings"]))
 
 
-def _failed(job: Job, reason: str, *, code: int, ends_run: bool = False) -> Outcome:
+def _failed(
+    job: Job, reason: str, *, code: int, ends_run: bool = False, refusal: Finding | None = None
+) -> Outcome:
     log.error("%s: failed: %s", job.title, reason)
-    return Outcome(StageResult(status=Status.FAILED, reason=reason), code, ends_run)
+    result = StageResult(status=Status.FAILED, reason=reason, refusal=refusal)
+    return Outcome(result, code, ends_run)
 
 
 def _told(note: IO[bytes]) -> dict[str, Any]:

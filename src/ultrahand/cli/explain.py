@@ -10,9 +10,9 @@ from typing import Final
 
 from ultrahand.errors import (
     EXIT_DEFECT,
-    EXIT_INPUT,
     EXIT_RESOURCES,
     InputError,
+    ResourceError,
     UltrahandError,
 )
 
@@ -60,8 +60,8 @@ def is_full_disk(error: BaseException | None) -> bool:
     return False
 
 
-def explain_signal(number: int, trace: str, name: str) -> tuple[int, str]:
-    """Return the exit code and the words for a child that a signal ended.
+def error_of_signal(number: int, trace: str, name: str) -> UltrahandError:
+    """Return what a signal that ended a child stands for.
 
     Parameters
     ----------
@@ -74,16 +74,18 @@ def explain_signal(number: int, trace: str, name: str) -> tuple[int, str]:
     """
     called = signal.Signals(number).name
     if number == signal.SIGKILL:
-        words = "killed (SIGKILL), most likely out of memory; lower --max-memory"
-        return EXIT_RESOURCES, words
+        return ResourceError("killed (SIGKILL), most likely out of memory; lower --max-memory")
     if number == signal.SIGPROF:
-        return EXIT_INPUT, _refusal(name, "a structure that sends the reader in circles")
+        return _refusal(name, "a structure that sends the reader in circles")
     if any(part in trace for part in _READERS):
-        return EXIT_INPUT, _refusal(name, f"damage that ended the reader ({called})")
-    words = f"a defect of ultrahand ended it ({called}); run again with -v and report the traceback"
-    return EXIT_DEFECT, words
+        return _refusal(name, f"damage that ended the reader ({called})")
+    return UltrahandError(
+        f"a defect of ultrahand ended it ({called}); run again with -v and report the traceback"
+    )
 
 
-def _refusal(name: str, found: str) -> str:
+def _refusal(name: str, found: str) -> InputError:
     remedy = "copy or convert the measurement again"
-    return f"{name}: {InputError('file', found=found, expected='a sound file', remedy=remedy)}"
+    error = InputError("file", found=found, expected="a sound file", remedy=remedy)
+    error.file = name
+    return error

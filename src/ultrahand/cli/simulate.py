@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import secrets
 import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
 from ultrahand import __version__
-from ultrahand.cli.explain import is_full_disk
-from ultrahand.cli.simulate_truth import write_truth
-from ultrahand.errors import InputError, ResourceError, UsageError
+from ultrahand.cli.simulate_folder import SUMMARY, asked, begin, files_of, put
+from ultrahand.cli.simulate_plan import check_room, file_bytes, plan_of, total_bytes
+from ultrahand.cli.simulate_truth import truth_bytes, write_truth
+from ultrahand.cli.supervise import finish_undisturbed
+from ultrahand.errors import InputError
 from ultrahand.io.write_ismrmrd import write_hdf5
+from ultrahand.phantoms.digital_hand.assumptions import ASSUMPTIONS
 from ultrahand.phantoms.digital_hand.fields import make_fields
 from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS, Dynamic, Protocol
 from ultrahand.phantoms.digital_hand.series import raw_of
@@ -26,26 +26,20 @@ from ultrahand.phantoms.digital_hand.setting import Setting
 from ultrahand.phantoms.digital_hand.subject import make_subject
 from ultrahand.physics.tissues import table_version
 from ultrahand.pipelines.options import machine_threads
-from ultrahand.records import RawData
-
-HIDDEN: Final = ".ultrahand-{}-"
-"""What is being made; `supervise` sweeps it if the run is broken off."""
-SUMMARY: Final = "truth/truth.json"
-"""How the examination was made, and which files belong to it."""
-_HEADER_BYTES: Final = 512
-"""Of a readout in the file, about: its header, and where its samples are."""
 
 
 def run(options: argparse.Namespace) -> int:
     """Make the examination in a hidden folder; give it its name when it is complete."""
-    folder = _asked(options.folder, force=options.force)
+    folder = asked(options.folder, force=options.force)
     script = _script(options.script)
-    made = _begin(folder)
+    made = begin(folder)
     try:
         _make(options, script, made)
-        _put(made, folder)
-    finally:
+    except BaseException:
         shutil.rmtree(made, ignore_errors=True)
+        raise
+    finish_undisturbed()
+    put(made, folder, force=options.force)
     exam = Path(options.folder) / "exam.toml"
     print(
         json.dumps({"folder": options.folder, "exam": str(exam)}, indent=2)
@@ -71,82 +65,13 @@ def _make(options: argparse.Namespace, script: str | None, made: Path) -> None:
         seed=options.seed,
         threads=threads,
     )
+    planned = plan_of(setting)
+    check_room(total_bytes(planned) + truth_bytes(protocol, planned), made)
     _measure(setting, made, show=not options.quiet)
-    write_truth(setting, made)
+    write_truth(setting, planned, made)
     (made / "exam.toml").write_text(_exam(options, protocol, script), encoding="utf-8")
-    summary = _summary(options, script, [*_files(made), SUMMARY])
+    summary = _summary(options, script, [*files_of(made), SUMMARY])
     (made / SUMMARY).write_text(summary, encoding="utf-8")
-
-
-def _begin(folder: Path) -> Path:
-    """Make the hidden folder beside the one that is asked for."""
-    made = folder.parent / f"{HIDDEN.format(os.getpid())}{secrets.token_hex(4)}"
-    try:
-        made.mkdir()
-    except OSError as error:
-        if is_full_disk(error):
-            raise
-        words = f"the folder of {folder.name} cannot be written ({error.strerror})"
-        raise UsageError(words) from None
-    return made
-
-
-def _asked(name: str, *, force: bool) -> Path:
-    """Return the folder to make, if it may be made: before hours of work, not after."""
-    given = Path(name)
-    try:
-        if given.is_symlink():
-            raise UsageError(f"{given.name} is a link; name the folder itself")
-        if not given.parent.is_dir():
-            raise UsageError(f"the folder of {given.name} does not exist; make it first")
-        folder = given.resolve()
-        if Path.cwd().is_relative_to(folder):
-            raise UsageError("DIR is the folder in which you are, or holds it; name one to make")
-        there = folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder])
-        if there and not force:
-            raise UsageError(f"{folder.name} exists and is not empty; use --force to replace it")
-        others = _others(folder) if there else []
-    except OSError as error:
-        raise UsageError(f"{given.name} cannot be read ({error.strerror})") from None
-    if others:
-        words = f"{folder.name} holds {len(others)} files of others ({others[0]}, ...)"
-        raise UsageError(f"{words}; move them away or choose another folder")
-    return folder
-
-
-def _others(folder: Path) -> list[str]:
-    """Return what lies in a folder beside the files of an examination that was made there."""
-    try:
-        ours = set(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        ours = set()
-    return [name for name in _files(folder) if name not in ours]
-
-
-def _files(folder: Path) -> list[str]:
-    """Return the names of all that lies in a folder and is no folder, or of a lone file."""
-    if not folder.is_dir():
-        return [folder.name]
-    inside = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-    return sorted(path.relative_to(folder).as_posix() for path in inside)
-
-
-def _put(made: Path, folder: Path) -> None:
-    """Give the made folder its name; what was there before stays until then."""
-    if not folder.exists():
-        made.replace(folder)
-        return
-    others = _others(folder)
-    if others:  # written while the examination was made
-        raise UsageError(f"{folder.name} has new files of others ({others[0]}, ...); kept as it is")
-    before = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.before")
-    folder.replace(before)
-    try:
-        made.replace(folder)
-    except OSError:
-        before.replace(folder)
-        raise
-    shutil.rmtree(before, ignore_errors=True)
 
 
 def _script(name: str | None) -> str | None:
@@ -174,17 +99,8 @@ def _measure(setting: Setting, folder: Path, *, show: bool) -> None:
         ) as bar:
             raw = raw_of(setting, series, number, bar.update)
             bar.total = len(raw.readouts)
-            _check_room(raw, folder)
+            check_room(file_bytes(raw.readouts), folder)
             write_hdf5(raw, folder / f"{series.name}.h5")
-
-
-def _check_room(raw: RawData, folder: Path) -> None:
-    """Refuse a file that the disk has no room for: HDF5 can crash where it runs full."""
-    table = raw.readouts
-    values = 2 * table["active_channels"] + table["trajectory_dimensions"]
-    needed = 4 * int((table["number_of_samples"] * values.astype(np.int64)).sum())
-    if needed + _HEADER_BYTES * len(table) > shutil.disk_usage(folder).free:
-        raise ResourceError("the disk is full; nothing was written: make room or use another")
 
 
 def _exam(options: argparse.Namespace, protocol: Protocol, script: str | None) -> str:
@@ -217,12 +133,7 @@ def _summary(options: argparse.Namespace, script: str | None, files: list[str]) 
         "tissue_table": table_version(),
         "ultrahand": __version__,
         "frame": "scanner RAS, millimetres",
-        "working_assumptions": [
-            "arteriovenous transit times: no value is published",
-            "arrival times, dispersion and uptake of the contrast agent",
-            "shape and place of soft tissue, muscles and vessels",
-            "entries of the tissue table that docs/tissues.md marks with ?",
-        ],
+        "working_assumptions": ASSUMPTIONS,
         "files": sorted(files),
     }
     return json.dumps(found, indent=2) + "\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -22,28 +22,65 @@ from ultrahand.phantoms.digital_hand.lesion_truth import (
     lesion_rows,
     lesion_script,
 )
-from ultrahand.phantoms.digital_hand.protocol import Cartesian, Dynamic, Radial3D, Series
+from ultrahand.phantoms.digital_hand.protocol import Dynamic, Radial3D, Series
 from ultrahand.phantoms.digital_hand.series import scan_of
 from ultrahand.phantoms.digital_hand.vials import (
     LEAST_STDERR_MMOL_PER_L,
     RADIUS_MM,
     RELATIVE_STDERR,
 )
-from ultrahand.phantoms.setting import geometry_of
 from ultrahand.records import Geometry
 
+_EVERYWHERE: Final = ("labels", "joints", "off_resonance_hz", "transmit")
+"""Volumes that every series has."""
+_PROTON: Final = ("t1_s", "t2star_s")
+"""Those of every proton series."""
+_SODIUM: Final = (
+    "concentration_mmol_per_l",
+    "t1_s",
+    "t2star_short_s",
+    "t2star_long_s",
+    "short_fraction",
+)
+"""Those of the sodium series."""
+_MAX_COIL_VOXELS: Final = 4_000_000
+"""Coils times voxels up to which sensitivities are written on fine grids: 32 MB."""
+_TABLE_BYTES: Final = 4_000_000
+"""Of all tables, at most."""
+
 if TYPE_CHECKING:
+    from ultrahand.cli.simulate_plan import Planned
+    from ultrahand.phantoms.digital_hand.protocol import Protocol
     from ultrahand.phantoms.digital_hand.setting import Setting
     from ultrahand.records.arrays import Float32
 
 
-def write_truth(setting: Setting, folder: Path) -> None:
+def truth_bytes(protocol: Protocol, planned: Sequence[Planned]) -> int:
+    """Return how large ``truth/`` is, at most: as if nothing could be compressed.
+
+    Parameters
+    ----------
+    protocol
+        Of the examination.
+    planned
+        Its series.
+    """
+    volumes = 2 * int(np.prod(_finer(planned[0].geometry, protocol.fine_m).shape))
+    for one in planned:
+        coils = 2 * one.n_coils if _has_coils(one) else 0
+        volumes += one.n_voxels * (len(_map_names(one.series)) + coils)
+    return 4 * volumes + _TABLE_BYTES
+
+
+def write_truth(setting: Setting, planned: Sequence[Planned], folder: Path) -> None:
     """Write ``truth/`` and the tables that ``exam.toml`` names.
 
     Parameters
     ----------
     setting
         The examination.
+    planned
+        Its series.
     folder
         Where it is made.
     """
@@ -75,31 +112,55 @@ def write_truth(setting: Setting, folder: Path) -> None:
     _write_labels(place / "labels.tsv", truth.TISSUES)
     _write_labels(place / "joint_labels.tsv", truth.joint_labels(subject))
     _write_courses(setting, {c for c in courses if c}, place / "courses.tsv")
-    _write_volumes(setting, place)
+    _write_volumes(setting, planned, place)
 
 
-def _write_volumes(setting: Setting, place: Path) -> None:
+def _write_volumes(setting: Setting, planned: Sequence[Planned], place: Path) -> None:
     """Write labels on every grid, and maps on those of the series that they belong to."""
-    first = geometry_of(scan_of(setting, setting.protocol.series[0]))
-    fine = _on(setting, _finer(first, setting.protocol.fine_m))
+    fine = _on(setting, _finer(planned[0].geometry, setting.protocol.fine_m))
     _write(place / "labels_fine.nii.gz", fine.tissue(), fine.geometry)
     _write(place / "joints_fine.nii.gz", fine.joints(), fine.geometry)
-    for series in setting.protocol.series:
-        seen = _on(setting, geometry_of(scan_of(setting, series)))
-        nucleus = "23Na" if isinstance(series, Radial3D) else "1H"
-        maps = {"labels": seen.tissue(), "joints": seen.joints()}
-        if not isinstance(series, Dynamic):
-            maps["off_resonance_hz"] = seen.off_resonance(nucleus)
-            maps["transmit"] = seen.transmit(nucleus)
-        if series.kind == "sodium":
-            maps["concentration_mmol_per_l"] = seen.concentration()
-        if isinstance(series, Cartesian) and series.kind in ("morphology", "t1"):
-            maps["t1_s"] = seen.relaxation(nucleus, "t1_s")
-            maps["t2star_s"] = seen.relaxation(nucleus, "t2star_s")
-        for name, values in maps.items():
-            _write(place / f"{name}_{series.name}.nii.gz", values, seen.geometry)
-        if series.kind in ("b1", "sodium_b1"):
-            _write_coils(setting, series, seen.geometry, place)
+    for one in planned:
+        seen, nucleus = _on(setting, one.geometry), _nucleus(one.series)
+        for name in _map_names(one.series):
+            values = _map(seen, name, nucleus)
+            _write(place / f"{name}_{one.series.name}.nii.gz", values, one.geometry)
+        if _has_coils(one):
+            _write_coils(setting, one.series, one.geometry, place)
+
+
+def _nucleus(series: Series) -> str:
+    return "23Na" if isinstance(series, Radial3D) else "1H"
+
+
+def _map_names(series: Series) -> tuple[str, ...]:
+    """Return the volumes that a series has on its grid, by the names of their files."""
+    names = (*_EVERYWHERE, *(_PROTON if _nucleus(series) == "1H" else ()))
+    return (*names, *_SODIUM) if series.kind == "sodium" else names
+
+
+def _map(seen: truth.Truth, name: str, nucleus: str) -> Float32:
+    """Return one of the volumes of `_map_names`."""
+    match name:
+        case "labels":
+            return seen.tissue()
+        case "joints":
+            return seen.joints()
+        case "off_resonance_hz":
+            return seen.off_resonance(nucleus)
+        case "transmit":
+            return seen.transmit(nucleus)
+        case "concentration_mmol_per_l":
+            return seen.concentration()
+        case _:
+            return seen.relaxation(nucleus, name)
+
+
+def _has_coils(one: Planned) -> bool:
+    """Tell whether a series' sensitivities are written: they are smooth, coarse grids will do."""
+    return one.series.kind in ("b1", "sodium_b1") or (
+        one.series.kind in ("sodium", "dynamic") and one.n_coils * one.n_voxels <= _MAX_COIL_VOXELS
+    )
 
 
 def _write_coils(setting: Setting, series: Series, geometry: Geometry, place: Path) -> None:

@@ -18,8 +18,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final, NamedTuple, NoReturn
 
-from ultrahand.cli.explain import explain_signal
-from ultrahand.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_RESOURCES, one_line
+from ultrahand.cli.explain import error_of_signal, explain_error
+from ultrahand.errors import (
+    EXIT_DEFECT,
+    EXIT_INTERRUPTED,
+    EXIT_RESOURCES,
+    UltrahandError,
+    one_line,
+)
 
 _STOPS: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -38,6 +44,8 @@ class Ended(NamedTuple):
     """Why it died, for the user; empty where it ended by itself and has said so."""
     stopped: bool
     """Whether the user asked for the end, whatever the child still did."""
+    error: UltrahandError | None = None
+    """What the words say, where a signal ended it."""
 
 
 def supervised(work: Callable[[], int], *, folder: Path | None, name: str, verbose: bool) -> int:
@@ -103,7 +111,8 @@ def watched(
     number = signal.SIGINT if passed else os.WTERMSIG(status)
     if number in _STOPS:
         return Ended(EXIT_INTERRUPTED, interrupted, stopped=bool(passed))
-    return Ended(*explain_signal(number, trace, name), stopped=bool(passed))
+    error = error_of_signal(number, trace, name)
+    return Ended(*explain_error(error, file=name), stopped=bool(passed), error=error)
 
 
 def shared_file() -> IO[bytes]:

@@ -12,7 +12,7 @@ from typing import Final
 from ultrahand.errors import ResourceError, UsageError
 
 FULL_DISK: Final = "the disk is full; finished series stay: make room and run again"
-_READ_ONLY: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
+READ_ONLY: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def sync_file(path: Path) -> None:
@@ -62,6 +62,6 @@ def writing_in(folder: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ResourceError(FULL_DISK) from error
         words = f"{folder.name or folder} cannot be written ({error.strerror})"
-        if error.errno in _READ_ONLY:
+        if error.errno in READ_ONLY:
             raise ResourceError(f"{words}; allow writing there or choose another -o") from error
         raise UsageError(f"{words}; choose another -o") from None

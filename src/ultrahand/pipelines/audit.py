@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ultrahand.pipelines.memory import size_text
 from ultrahand.recon.conditioning import each_block
 from ultrahand.recon.grid import on_grid
 from ultrahand.recon.watch import Watch
@@ -81,4 +82,4 @@ def describe(plan: ReconPlan, memory_bytes: int) -> list[str]:
             f"{'whitened' if encoding.whitener else 'not whitened'}, "
             f"nucleus {plan.nucleus or 'unknown'}"
         )
-    return [*lines, f"recon would need about {memory_bytes / 1e9:.2f} GB of memory"]
+    return [*lines, f"recon would need about {size_text(memory_bytes)} of memory"]

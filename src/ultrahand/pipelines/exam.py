@@ -13,6 +13,7 @@ from ultrahand.pipelines.options import Method
 if TYPE_CHECKING:
     from ultrahand.io.exam_file import Examination, ExamSeries
     from ultrahand.pipelines.plan import ReconPlan
+    from ultrahand.records.findings import Finding
 
 
 class Status(enum.StrEnum):
@@ -96,6 +97,8 @@ class StageResult:
     outputs: tuple[str, ...] = ()
     n_findings: int | None = None
     """None where there are none because nothing was made."""
+    refusal: Finding | None = None
+    """The reason in its parts, where an input was refused."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +111,8 @@ class Row:
     reason: str | None
     outputs: tuple[str, ...]
     n_findings: int | None
+    refusal: Finding | None = None
+    """The reason in its parts, where an input was refused; no column of the table."""
 
 
 COLUMNS: Final = ("series", "kind", "status", "reason", "outputs", "n_findings")
@@ -141,6 +146,7 @@ def row_of(series: ExamSeries, results: Iterable[StageResult]) -> Row:
         reason=decisive.reason,
         outputs=tuple(path for r in results for path in r.outputs),
         n_findings=sum(counts) if counts else None,
+        refusal=decisive.refusal,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -27,10 +26,7 @@ NO_PICTURES: Final = (
     "ultrahand exam again"
 )
 
-_REFUSAL: Final = re.compile(
-    "(?P<field>.*?): found (?P<found>.*), expected (?P<expected>.*?); (?P<remedy>.*)", re.DOTALL
-)
-"""The words of an `InputError`."""
+_NO_REASON: Final = "no reason is recorded"
 _STATUS: Final = {
     Status.DONE: Shown.DONE,
     Status.SKIPPED: Shown.SKIPPED,
@@ -83,10 +79,10 @@ def section_of(row: Row, made: SeriesPart | None, *, drawn: bool) -> Section:
     kind = _KINDS.get(row.kind, row.kind)
     title = f"{row.series}: {kind}" if row.series != kind else kind
     if made is None:
-        reason = row.reason or "no reason is recorded"
+        reason = row.reason or _NO_REASON
         if row.status is Status.NEEDS_PARALLEL_IMAGING:
             reason = f"{row.status}: {reason}"
-        findings = refusal_of(reason) if row.status is Status.FAILED else ()
+        findings = (failure_of(row),) if row.status is Status.FAILED else ()
         return Section(title=title, status=_STATUS[row.status], reason=reason, findings=findings)
     first = made.parts[0]
     seen = dict.fromkeys((*sidecar_findings(made.sidecar), *made.more_findings))
@@ -109,26 +105,21 @@ def section_of(row: Row, made: SeriesPart | None, *, drawn: bool) -> Section:
     )
 
 
-def refusal_of(reason: str) -> tuple[Finding, ...]:
+def failure_of(row: Row) -> Finding:
     """Return why a series failed as an error among the findings: nobody may overlook it.
 
     Parameters
     ----------
-    reason
-        As in the table: an `InputError` with its file, or other words.
+    row
+        A series that failed; where no input was refused, its reason is words alone.
     """
-    parts = re.fullmatch(_REFUSAL, reason)
-    told = (
-        parts.groupdict()
-        if parts
-        else {
-            "field": "series",
-            "found": reason,
-            "expected": "one that can be reconstructed",
-            "remedy": "cure what was found and run ultrahand exam again",
-        }
+    return row.refusal or Finding(
+        level=Level.ERROR,
+        field="series",
+        found=row.reason or _NO_REASON,
+        expected="one that can be reconstructed",
+        remedy="cure what was found and run ultrahand exam again",
     )
-    return (Finding(level=Level.ERROR, **told),)
 
 
 def report_of(

@@ -120,6 +120,17 @@ def test_maps_hold_the_tissue_table_and_nothing_in_air():
     assert not truth.concentration()[air].any()
 
 
+def test_sodium_has_its_relaxation_in_every_voxel():
+    truth = seen_on(*CASES[0], name="sodium")
+    air, labels = truth.solid == AIR, truth.tissue().astype(int)
+    for name in ("t1_s", "t2star_short_s", "t2star_long_s", "short_fraction"):
+        values = truth.relaxation("23Na", name)
+        np.testing.assert_array_equal(np.isnan(values), air)
+        for label in np.unique(labels[~air]).tolist():
+            expected = getattr(tissue(TISSUES[label]).sodium, name)
+            np.testing.assert_allclose(values[labels == label], expected, rtol=1e-6)
+
+
 # --- tables ------------------------------------------------------------------------------------
 
 

@@ -182,7 +182,7 @@ def make_courses(
     transmit = _transmit(subject, fields, chosen)
     for row, number in enumerate(chosen):
         found = tissue(solids[number].tissue).proton
-        agent = concentration[course[number]]  # type: ignore[index]
+        agent = concentration[course[number]]
         rate = relaxation_rate(1.0 / found.t1_s, r1, agent)
         now = spoiled_gradient_echo(flip_rad, tr_s, 1.0 / rate, transmit=transmit[row])
         before = spoiled_gradient_echo(flip_rad, tr_s, found.t1_s, transmit=transmit[row])

@@ -73,7 +73,7 @@ class Truth:
         return self._mapped([sodium_of(s, tissue(s.tissue)) for s in self.subject.solids], 0.0)
 
     def relaxation(self, nucleus: str, name: str) -> Float32:
-        """Return a relaxation time in s, NaN in air: a field of the tissue table's record."""
+        """Return a map of relaxation, NaN in air: a field of the tissue table's record."""
         part = "proton" if nucleus == "1H" else "sodium"
         values = [getattr(getattr(tissue(s.tissue), part), name) for s in self.subject.solids]
         return self._mapped(values, np.nan)
