@@ -8,7 +8,6 @@ from scipy.stats import norm
 
 from phantoms.digital_hand import hands, integrals
 from ultrahand.phantoms.digital_hand.anatomy import _draw_vessels
-from ultrahand.phantoms.digital_hand.arteries import PROPER
 from ultrahand.phantoms.digital_hand.courses import MAX_CLASSES, arrival_classes, make_courses
 from ultrahand.phantoms.digital_hand.dynamic_series import arrivals_of
 from ultrahand.phantoms.digital_hand.fields import make_fields
@@ -16,6 +15,7 @@ from ultrahand.phantoms.digital_hand.lesion_script import preset
 from ultrahand.phantoms.digital_hand.magnetisation import Sample
 from ultrahand.phantoms.digital_hand.solids import cut
 from ultrahand.phantoms.digital_hand.truth import transit_rows, vessel_rows
+from ultrahand.phantoms.digital_hand.vessels import PROPER
 
 LEVELS = {1: "PD", 2: "PMD", 3: "PMD", 4: "PMD", 5: "PMD"}
 EVEN = """

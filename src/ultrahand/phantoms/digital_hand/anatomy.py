@@ -8,22 +8,18 @@ from typing import Final, final
 
 import numpy as np
 
-from ultrahand.phantoms.digital_hand.arteries import (
-    PHALANX,
-    PROPER,
-    Vessel,
-    palm_arteries,
-    proper_arteries,
-)
 from ultrahand.phantoms.digital_hand.bones import forearm, slabs
 from ultrahand.phantoms.digital_hand.damage import carpal_bones, deposits, long_bones
+from ultrahand.phantoms.digital_hand.digital_arteries import proper_arteries
 from ultrahand.phantoms.digital_hand.joints import capsules, cartilages
 from ultrahand.phantoms.digital_hand.lesions import Lesions
+from ultrahand.phantoms.digital_hand.palm_arteries import palm_arteries, trunks_of
 from ultrahand.phantoms.digital_hand.person import DIGITS, Person, draw_person
 from ultrahand.phantoms.digital_hand.soft_tissue import Swelling, layers, muscles, tendons
 from ultrahand.phantoms.digital_hand.solids import Solid, check_nesting
 from ultrahand.phantoms.digital_hand.stack import Stack
 from ultrahand.phantoms.digital_hand.veins import back_veins, digital_veins
+from ultrahand.phantoms.digital_hand.vessels import PHALANX, PROPER, TRUNKS, Vessel
 
 WRIST_S: Final = 20.0
 """Arrival at the wrist after the start of the injection (assumed: arm to hand)."""
@@ -33,7 +29,9 @@ _LATER_S: Final[Mapping[str, float]] = {
     "radial_superficial_branch": 0.0,
     "superficial_arch": 1.0,
     "deep_arch": 1.0,
-    "common": 1.0,
+    "common_23": 1.0,
+    "common_34": 1.0,
+    "common_45": 1.0,
     "P": 2.0,
     "M": 3.0,
     "D": 4.0,
@@ -102,12 +100,13 @@ def build_hand(rng: np.random.Generator, lesions: Lesions, size: float) -> Hand:
             vessels.append(piece)
             solids.append(_as_solid(piece))
 
-    paint(palm_arteries(person, tuple(solids), {n: WRIST_S + t for n, t in _LATER_S.items()}))
+    states = lesions.arteries
+    trunks = trunks_of(person, tuple(solids), states)
+    paint(palm_arteries(trunks, {name: WRIST_S + _LATER_S[name] for name in TRUNKS}))
     arrival = {
         (d, side, level): WRIST_S + _LATER_S[level] for d, side in PROPER for level in PHALANX[d]
     }
-    states = lesions.arteries
-    paint(proper_arteries(person, swelling, tuple(solids), states, lumen, arrival))
+    paint(proper_arteries(person, swelling, tuple(solids), trunks, states, lumen, arrival))
     veins_s = {d: WRIST_S + _LATER_S["P"] + transit[d] for d in DIGITS}
     palmar = {d: counts[d] > 0 for d in DIGITS}
     paint(digital_veins(person, swelling, tuple(solids), counts, palmar, veins_s))

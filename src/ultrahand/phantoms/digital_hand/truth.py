@@ -205,7 +205,7 @@ def vessel_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
     for side, hand in subject.hands.items():
         prefix = subject.prefix(side)
         for v in hand.vessels:
-            ends = [v.stack.points(np.array(end)) for end in v.stack.ends_m]
+            ends = [v.stack.points(np.array(end)) for end in v.ends_m]
             first, last = (place_ras(subject, side, p) for p in ends)
             rows.append(
                 {

@@ -9,11 +9,11 @@ from typing import Final
 
 import numpy as np
 
-from ultrahand.phantoms.digital_hand.arteries import Vessel
 from ultrahand.phantoms.digital_hand.person import DIGITS, Person
 from ultrahand.phantoms.digital_hand.soft_tissue import Knot, Swelling, levels_of, outlines
 from ultrahand.phantoms.digital_hand.solids import Solid, first_free, settle
 from ultrahand.phantoms.digital_hand.stack import Stack, tube_mm
+from ultrahand.phantoms.digital_hand.vessels import Vessel
 from ultrahand.units import M_PER_MM
 
 HEALTHY_COUNT: Final = (3.13, 0.99)
@@ -67,7 +67,6 @@ def digital_veins(
                 stack=settle(
                     solids, tube_mm(_course(person, surface[f"digit{d}"], d, angle, skin))
                 ),
-                upstream=None,
                 arrival_s=arrival[d],
                 digit=d,
                 side="dorsal" if angle > 0 else "palmar",
@@ -111,7 +110,7 @@ def back_veins(
                         name=name,
                         kind="vein",
                         stack=stack,
-                        upstream=f"vein_{d}_dorsal{number + 1}",
+                        feeders=(f"vein_{d}_dorsal{number + 1}",),
                         arrival_s=arrival[d],
                         digit=d,
                         side="dorsal",
@@ -123,7 +122,6 @@ def back_veins(
                 name=f"vein_back_{proximal}{distal}",
                 kind="vein",
                 stack=settle(there, tube_mm(_back(person, proximal, distal))),
-                upstream=None,
                 arrival_s=min(arrival[d] for d in feeding),
             )
 
