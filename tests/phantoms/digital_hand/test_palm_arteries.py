@@ -10,7 +10,7 @@ from ultrahand.phantoms.digital_hand.dynamic_series import arrivals_of
 from ultrahand.phantoms.digital_hand.lesion_truth import lesion_rows, lesion_script
 from ultrahand.phantoms.digital_hand.subject import lesions_of
 from ultrahand.phantoms.digital_hand.truth import vessel_rows
-from ultrahand.phantoms.digital_hand.vessels import TRUNKS, ArteryState
+from ultrahand.phantoms.digital_hand.vessels import TRUNKS, ArteryState, gap_mm, nearest_m
 
 
 def entry(name, state, more=""):
@@ -52,7 +52,8 @@ def test_a_healthy_hand_has_every_junction():
     assert found["radial_artery"] == found["ulnar_artery"] == ()
     assert found["radial_superficial_branch"] == ("radial_artery",)
     assert found["superficial_arch"] == ("ulnar_artery", "radial_superficial_branch")
-    assert found["deep_arch"][0] == "radial_artery"
+    assert found["deep_palmar_branch"] == ("ulnar_artery",)
+    assert found["deep_arch"] == ("radial_artery", "deep_palmar_branch")
     assert found["common_34"] == ("superficial_arch",)
     assert found["proper_3_ulnar_P"] == ("common_34",)
     assert found["proper_3_ulnar_M"] == ("proper_3_ulnar_P",)
@@ -62,7 +63,7 @@ def test_a_healthy_hand_has_every_junction():
 @pytest.mark.parametrize(
     ("case", "lost"),
     [
-        ("ulnar", {"superficial_arch": "ulnar_artery"}),
+        ("ulnar", {"superficial_arch": "ulnar_artery", "deep_palmar_branch": "ulnar_artery"}),
         (
             "radial",
             {"radial_superficial_branch": "radial_artery", "deep_arch": "radial_artery"},
@@ -74,7 +75,7 @@ def test_a_healthy_hand_has_every_junction():
                 "common_23": "superficial_arch",
             },
         ),
-        ("deep", {}),
+        ("deep", {"deep_arch": "deep_palmar_branch"}),
         ("narrow", {}),
     ],
 )
@@ -83,10 +84,6 @@ def test_what_lies_beyond_an_occlusion_is_not_fed_through_it(case, lost):
     assert set(found) == set(healthy)  # what lies beyond is there, and fills
     for name, names in healthy.items():
         gone = set(names) - set(found[name])
-        if case == "deep" and name in ("proper_1_ulnar_P", "proper_2_radial_P", "deep_arch"):
-            continue
-        if case == "ulnar" and name == "deep_arch":
-            continue
         assert gone == ({lost[name]} if name in lost else set()), name
 
 
@@ -120,6 +117,24 @@ def test_an_occluded_artery_keeps_the_share_next_to_its_origin():
         np.array(arteries("deep")["deep_arch"].ends_m[0])
     )
     assert np.linalg.norm(origin - radial.points(np.array(radial.ends_m[1]))) < 1e-3
+
+
+def test_the_deep_branch_passes_between_the_flexor_tendons_to_the_end_of_the_arch():
+    hand = hands.subject().hands["right"]
+    stacks = {item.name: item.stack for item in hand.solids}
+    branch = stacks["deep_palmar_branch"]
+    assert branch.axis == 1
+    y = np.linspace(*branch.ends_m, 50)
+    for point in branch.points(y):
+        for finger, sign in (("4", 1.0), ("5", -1.0)):
+            tendon = stacks[f"flexor{finger}_tendon_palm"]
+            centre, semi = tendon.at(np.array(point[2]))
+            assert sign * (centre[0] - point[0]) > semi[0]
+    ulnar, arch = stacks["ulnar_artery"], stacks["deep_arch"]
+    assert gap_mm(branch, branch.ends_m[0], ulnar) < 1.0
+    assert gap_mm(branch, branch.ends_m[1], arch) < 1.0
+    level, _ = nearest_m(arch, branch.points(np.array(branch.ends_m[1])))
+    assert level < arch.ends_m[0] + 0.1 * arch.length_m  # its ulnar end
 
 
 def test_the_table_tells_ends_in_the_direction_of_the_blood():

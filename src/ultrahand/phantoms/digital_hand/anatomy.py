@@ -27,6 +27,7 @@ _LATER_S: Final[Mapping[str, float]] = {
     "radial_artery": 0.0,
     "ulnar_artery": 0.0,
     "radial_superficial_branch": 0.0,
+    "deep_palmar_branch": 0.0,
     "superficial_arch": 1.0,
     "deep_arch": 1.0,
     "common_23": 1.0,

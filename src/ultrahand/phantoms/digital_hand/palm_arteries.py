@@ -31,6 +31,7 @@ RADIUS_MM: Final = {
     "ulnar_artery": 1.1,
     "radial_superficial_branch": 0.6,
     "superficial_arch": 0.8,
+    "deep_palmar_branch": 0.5,
     "deep_arch": 0.7,
     "common_23": 0.65,
     "common_34": 0.65,
@@ -42,7 +43,8 @@ FED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "ulnar_artery": (),
     "radial_superficial_branch": ("radial_artery",),
     "superficial_arch": ("ulnar_artery", "radial_superficial_branch"),
-    "deep_arch": ("radial_artery",),
+    "deep_palmar_branch": ("ulnar_artery",),
+    "deep_arch": ("radial_artery", "deep_palmar_branch"),
     "common_23": ("superficial_arch",),
     "common_34": ("superficial_arch",),
     "common_45": ("superficial_arch",),
@@ -188,9 +190,14 @@ _PALM_PATHS: Final[Mapping[str, Sequence[tuple[float, float, float]]]] = {
         (0.0, -15.2, 59.4),
         (14.4, -15.0, 56.4),
     ),
+    "deep_palmar_branch": (  # between the flexor tendons of the two ulnar digits
+        (-13.8, -15.7, 40.0),
+        (-11.9, -15.6, 42.0),
+        (-8.3, -17.2, 47.6),
+    ),
     "deep_arch": ((-18.0, -7.3, 48.0), (0.0, -7.1, 50.0), (21.0, -7.0, 47.2)),
 }
-_AXIS: Final = {"superficial_arch": 0, "deep_arch": 0}
+_AXIS: Final = {"superficial_arch": 0, "deep_palmar_branch": 1, "deep_arch": 0}
 """Axis along which an artery runs, where it is not the hand's own."""
 
 

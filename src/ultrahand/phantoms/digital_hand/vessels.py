@@ -21,6 +21,7 @@ TRUNKS: Final = (
     "ulnar_artery",
     "radial_superficial_branch",
     "superficial_arch",
+    "deep_palmar_branch",
     "deep_arch",
     "common_23",
     "common_34",
