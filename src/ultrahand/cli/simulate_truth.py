@@ -10,7 +10,7 @@ import numpy as np
 
 from ultrahand.io.nifti import NiftiWriter
 from ultrahand.io.tables import write_tsv
-from ultrahand.phantoms.digital_hand import truth
+from ultrahand.phantoms.digital_hand import truth, vessel_truth
 from ultrahand.phantoms.digital_hand.dynamic_series import arrivals_of, courses_of, shot_times_s
 from ultrahand.phantoms.digital_hand.lesion_truth import (
     LESION_COLUMNS,
@@ -51,8 +51,8 @@ def write_truth(setting: Setting, folder: Path) -> None:
     arrivals = arrivals_of(subject)
     tables = {
         "joints": truth.joint_rows(subject),
-        "vessels": truth.vessel_rows(subject, arrivals),
-        "transit": truth.transit_rows(subject, arrivals),
+        "vessels": vessel_truth.vessel_rows(subject, arrivals),
+        "transit": vessel_truth.transit_rows(subject, arrivals),
         "lesions": lesion_rows(subject),
         "solids": truth.solid_rows(subject),
     }

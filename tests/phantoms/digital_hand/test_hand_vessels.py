@@ -14,7 +14,7 @@ from ultrahand.phantoms.digital_hand.fields import make_fields
 from ultrahand.phantoms.digital_hand.lesion_script import preset
 from ultrahand.phantoms.digital_hand.magnetisation import Sample
 from ultrahand.phantoms.digital_hand.solids import cut
-from ultrahand.phantoms.digital_hand.truth import transit_rows, vessel_rows
+from ultrahand.phantoms.digital_hand.vessel_truth import transit_rows, vessel_rows
 from ultrahand.phantoms.digital_hand.vessels import PROPER
 
 LEVELS = {1: "PD", 2: "PMD", 3: "PMD", 4: "PMD", 5: "PMD"}

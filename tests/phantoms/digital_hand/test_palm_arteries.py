@@ -1,5 +1,6 @@
 """Arteries of wrist and palm: what feeds what, and what a closed, narrow or late one changes."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from phantoms.digital_hand import hands
 from ultrahand.phantoms.digital_hand.dynamic_series import arrivals_of
 from ultrahand.phantoms.digital_hand.lesion_truth import lesion_rows, lesion_script
+from ultrahand.phantoms.digital_hand.palm_arteries import trunks_of
 from ultrahand.phantoms.digital_hand.subject import lesions_of
-from ultrahand.phantoms.digital_hand.truth import vessel_rows
+from ultrahand.phantoms.digital_hand.vessel_truth import vessel_rows
 from ultrahand.phantoms.digital_hand.vessels import TRUNKS, ArteryState, gap_mm, nearest_m
 
 
@@ -210,3 +212,69 @@ def test_a_severe_hand_has_lost_its_ulnar_artery():
     assert hand.lesions.arteries["ulnar_artery"] == ArteryState(occluded_at=0.5)
     arch = next(v for v in hand.vessels if v.name == "superficial_arch")
     assert arch.feeders == ("radial_superficial_branch",)
+
+
+# --- junctions ---------------------------------------------------------------------------------
+
+
+def apart_mm(stack, end, other):
+    """Return the gap between the lumina at one end of a piece, from 2001 points of the other."""
+    at = np.linspace(*other.ends_m, 2001)
+    far = np.linalg.norm(other.points(at) - stack.points(np.array(end)), axis=1)
+    radii = [
+        np.sqrt(s.at(np.array(level))[1].prod())
+        for s, level in ((stack, end), (other, at[far.argmin()]))
+    ]
+    return 1e3 * (far.min() - sum(radii))
+
+
+def claimed_gaps_mm(subject):
+    """Return the gap of every junction of arteries that the table claims."""
+    pieces = {
+        subject.prefix(side) + v.name: v for side, h in subject.hands.items() for v in h.vessels
+    }
+    found = {}
+    for row in vessel_rows(subject, arrivals_of(subject)):
+        if row["kind"] == "artery":
+            piece, names = pieces[row["name"]], (row["feeders"] or "").split()
+            assert row["upstream"] == (names[0] if names else None)
+            ends = piece.ends_m if "arch" in row["name"] else piece.ends_m[:1]
+            for name in names:
+                gaps = [apart_mm(piece.stack, end, pieces[name].stack) for end in ends]
+                found[row["name"], name] = min(gaps)
+    return found
+
+
+@pytest.mark.parametrize("preset", ["healthy", "ssc_severe"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_junction_has_a_gap_of_more_than_3_mm(seed, preset):
+    """A longer gap is an occlusion for whoever reads the pictures."""
+    gaps = claimed_gaps_mm(hands.subject(seed, preset))
+    assert len(gaps) >= (36 if preset == "healthy" else 25)
+    assert max(gaps.values()) <= 3.0
+
+
+def test_a_feeder_that_is_far_away_is_not_listed():
+    """The same pieces, but the arch moved aside by 6 mm: what it fed is not fed by it."""
+    hand = hands.subject().hands["right"]
+    trunks = dict(trunks_of(hand.person, (), {}))
+    arch, common = trunks["superficial_arch"], trunks["common_34"]
+    assert arch.feeds(common.whole, common.ends_m[0])
+    moved = replace(arch, whole=arch.whole.moved(np.array([0.0, 6e-3, 0.0]), mirrored=False))
+    assert not moved.feeds(common.whole, common.ends_m[0])
+
+
+def test_the_lumen_half_way_up_a_phalanx_is_in_the_table():
+    hand = hands.subject().hands["right"]
+    for name, row in table("healthy").items():
+        vessel = next(v for v in hand.vessels if v.name == name)
+        inside = None
+        if vessel.level:
+            bone = {"P": "pp", "M": "mp", "D": "dp"}[vessel.level]
+            middle = 0.5e-3 * sum(hand.person.rays[vessel.digit].z_mm[bone])
+            low, high = vessel.stack.ends_m
+            if low <= middle <= high:
+                inside = np.pi * vessel.stack.at(np.array(middle))[1].prod() * 1e6
+        assert row["mid_phalanx_lumen_area_mm2"] == pytest.approx(inside, rel=1e-9), name
+        assert inside is not None or not name.startswith("proper")
+    assert table("healthy")["radial_artery"]["mid_phalanx_lumen_area_mm2"] is None

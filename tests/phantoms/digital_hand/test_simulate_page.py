@@ -105,14 +105,14 @@ def test_the_page_names_every_site_and_joint():
 
 
 def test_the_page_names_the_columns_of_the_tables():
-    from ultrahand.phantoms.digital_hand import truth
+    from ultrahand.phantoms.digital_hand import truth, vessel_truth
     from ultrahand.phantoms.digital_hand.dynamic_series import arrivals_of
 
     subject = hands.subject(1, "ssc_severe", "right")
     for rows in (
         truth.joint_rows(subject),
-        truth.vessel_rows(subject, arrivals_of(subject)),
-        truth.transit_rows(subject, arrivals_of(subject)),
+        vessel_truth.vessel_rows(subject, arrivals_of(subject)),
+        vessel_truth.transit_rows(subject, arrivals_of(subject)),
         lesion_rows(subject),
         truth.solid_rows(subject),
         truth.landmark_rows(subject),
