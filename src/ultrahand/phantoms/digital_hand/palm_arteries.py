@@ -9,7 +9,6 @@ from typing import Final, final
 
 import numpy as np
 
-from ultrahand.phantoms.digital_hand.joints import between
 from ultrahand.phantoms.digital_hand.person import Person
 from ultrahand.phantoms.digital_hand.soft_tissue import levels_of
 from ultrahand.phantoms.digital_hand.solids import Solid, settle
@@ -23,6 +22,7 @@ from ultrahand.phantoms.digital_hand.vessels import (
     narrowed,
     narrowing,
     nearest_m,
+    part,
 )
 from ultrahand.units import M_PER_MM
 
@@ -50,6 +50,8 @@ FED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "common_45": ("superficial_arch",),
 }
 """What feeds each where nothing is wrong: the first at its origin, a second one at its end."""
+_CLEAR_MM: Final = 0.05
+"""Between a piece and the flat end of what feeds it."""
 _BACKWARDS: Final = ("deep_arch",)
 """Blood enters where the stack ends."""
 
@@ -89,7 +91,7 @@ class Trunk:
             return self.whole
         origin, end = self.ends_m
         low, high = sorted((origin, origin + self.state.occluded_at * (end - origin)))
-        return between(self.whole, low / M_PER_MM, high / M_PER_MM)
+        return part(self.whole, low, high)
 
     def has(self, level_m: float) -> bool:
         """Tell whether a level of the whole course is in what is left."""
@@ -197,6 +199,12 @@ _PALM_PATHS: Final[Mapping[str, Sequence[tuple[float, float, float]]]] = {
     ),
     "deep_arch": ((-18.0, -7.3, 48.0), (0.0, -7.1, 50.0), (21.0, -7.0, 47.2)),
 }
+_ENDS_ABOVE: Final[Mapping[str, Mapping[int, str]]] = {
+    "superficial_arch": {0: "ulnar_artery", -1: "radial_superficial_branch"},
+    "deep_arch": {-1: "radial_artery"},
+}
+"""First and last knots that lie beyond the flat end of another artery: as radii do not scale, an
+arch of a small hand would begin inside of it."""
 _AXIS: Final = {"superficial_arch": 0, "deep_palmar_branch": 1, "deep_arch": 0}
 """Axis along which an artery runs, where it is not the hand's own."""
 
@@ -206,7 +214,12 @@ def _path(person: Person, name: str) -> list[tuple[float, float, float]]:
     if name.startswith("common"):
         return _common_path(person, name)
     s = person.scale
-    return [(s * a, s * b, s * c) for a, b, c in _PALM_PATHS[name]]
+    path = [(s * a, s * b, s * c) for a, b, c in _PALM_PATHS[name]]
+    for end, below in _ENDS_ABOVE.get(name, {}).items():
+        top = s * _PALM_PATHS[below][-1][0]
+        a, b, c = path[end]
+        path[end] = a, b, max(c, top + RADIUS_MM[name] + _CLEAR_MM)
+    return path
 
 
 def _common_path(person: Person, name: str) -> list[tuple[float, float, float]]:
@@ -225,7 +238,7 @@ def _common_path(person: Person, name: str) -> list[tuple[float, float, float]]:
 
     half = 0.5 * (z + fork)
     return [
-        (z + RADIUS_MM["superficial_arch"] + 0.05, x, y),
+        (z + RADIUS_MM["superficial_arch"] + _CLEAR_MM, x, y),
         (half, midway(half), -12.0 * s),
         (fork, midway(fork), -8.6 * s),
     ]

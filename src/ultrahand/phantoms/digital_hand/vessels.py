@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import pi, sqrt
+from math import ceil, pi, sqrt
 from typing import Final, final
 
 import numpy as np
@@ -34,6 +34,8 @@ JUNCTION_MM: Final = 3.0
 """Largest gap between the lumina of two pieces that join: a longer one is an occlusion."""
 _SEEN: Final = 201
 """Levels at which a piece is looked at, beside its knots."""
+_PART_STEP_M: Final = 0.5e-3
+"""Between the knots of a part of a course: it then differs from the course by micrometres."""
 _HALF_STENOSIS_MM: Final = 3.0
 """Half the length of a narrowing (assumed)."""
 
@@ -126,6 +128,17 @@ def gap_mm(stack: Stack, end_m: float, other: Stack) -> float:
     level, apart = nearest_m(other, stack.points(np.array(end_m)))
     radii = sqrt(area_mm2(stack, end_m) / pi) + sqrt(area_mm2(other, level) / pi)
     return apart / M_PER_MM - radii
+
+
+def part(stack: Stack, low_m: float, high_m: float) -> Stack:
+    """Return the part of a stack between two levels, on the same course: its knots are dense."""
+    inner = stack.knots_m[(stack.knots_m > low_m + 1e-9) & (stack.knots_m < high_m - 1e-9)]
+    steps = ceil((high_m - low_m) / _PART_STEP_M)
+    even = np.linspace(low_m, high_m, steps + 1)
+    apart = np.abs(even[:, None] - inner).min(axis=1, initial=np.inf) > 1e-9
+    knots = np.union1d(inner, even[apart])
+    centre, semi = stack.at(knots)
+    return Stack(axis=stack.axis, knots_m=knots, shape_m=np.hstack([centre, semi]))
 
 
 def narrowed(stack: Stack, middle_m: float, percent: float) -> Stack:
