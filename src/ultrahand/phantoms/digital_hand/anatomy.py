@@ -18,8 +18,8 @@ from ultrahand.phantoms.digital_hand.person import DIGITS, Person, draw_person
 from ultrahand.phantoms.digital_hand.soft_tissue import Swelling, layers, muscles, tendons
 from ultrahand.phantoms.digital_hand.solids import Solid, check_nesting
 from ultrahand.phantoms.digital_hand.stack import Stack
-from ultrahand.phantoms.digital_hand.veins import back_veins, digital_veins
-from ultrahand.phantoms.digital_hand.vessels import PHALANX, PROPER, TRUNKS, Vessel
+from ultrahand.phantoms.digital_hand.veins import veins
+from ultrahand.phantoms.digital_hand.vessels import PHALANX, PROPER, TRUNKS, Vessel, as_solid
 
 WRIST_S: Final = 20.0
 """Arrival at the wrist after the start of the injection (assumed: arm to hand)."""
@@ -99,7 +99,7 @@ def build_hand(rng: np.random.Generator, lesions: Lesions, size: float) -> Hand:
     def paint(pieces: Iterable[Vessel]) -> None:
         for piece in pieces:
             vessels.append(piece)
-            solids.append(_as_solid(piece))
+            solids.append(as_solid(piece))
 
     states = lesions.arteries
     trunks = trunks_of(person, tuple(solids), states)
@@ -109,9 +109,7 @@ def build_hand(rng: np.random.Generator, lesions: Lesions, size: float) -> Hand:
     }
     paint(proper_arteries(person, swelling, tuple(solids), trunks, states, lumen, arrival))
     veins_s = {d: WRIST_S + _LATER_S["P"] + transit[d] for d in DIGITS}
-    palmar = {d: counts[d] > 0 for d in DIGITS}
-    paint(digital_veins(person, swelling, tuple(solids), counts, palmar, veins_s))
-    paint(back_veins(person, tuple(solids), counts, veins_s))
+    paint(veins(person, swelling, tuple(solids), counts, veins_s))
     solids += deposits(person, lesions, solids)
     check_nesting(solids)
     return Hand(
@@ -122,14 +120,6 @@ def build_hand(rng: np.random.Generator, lesions: Lesions, size: float) -> Hand:
         vein_count=counts,
         transit_s=transit,
         joints={name: _centre(stack) for name, (_, stack) in slabs(person).items()},
-    )
-
-
-def _as_solid(vessel: Vessel) -> Solid:
-    return Solid(
-        name=vessel.name,
-        tissue="artery_blood" if vessel.kind == "artery" else "vein_blood",
-        stack=vessel.stack,
     )
 
 

@@ -31,6 +31,10 @@ def vessel_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
     rows: Rows = []
     for side, hand in subject.hands.items():
         prefix = subject.prefix(side)
+        feeders = {v.name: list(v.feeders) for v in hand.vessels}
+        for v in hand.vessels:
+            if v.drains_into:
+                feeders[v.drains_into].append(v.name)
         for v in hand.vessels:
             ends = [v.stack.points(np.array(end)) for end in v.ends_m]
             first, last = (place_ras(subject, side, p) for p in ends)
@@ -42,8 +46,9 @@ def vessel_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
                     "digit": v.digit or None,
                     "digit_side": v.side or None,
                     "level": v.level or None,
-                    "upstream": prefix + v.upstream if v.upstream else None,
-                    "feeders": " ".join(prefix + name for name in v.feeders) or None,
+                    "upstream": prefix + feeders[v.name][0] if feeders[v.name] else None,
+                    "feeders": " ".join(prefix + name for name in feeders[v.name]) or None,
+                    "drains_into": prefix + v.drains_into if v.drains_into else None,
                     "arrival_s": arrival_s[prefix + v.name],
                     "drawn_arrival_s": v.arrival_s,
                     "lumen_area_mm2": v.lumen_mm2,

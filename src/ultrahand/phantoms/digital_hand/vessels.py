@@ -9,6 +9,7 @@ from typing import Final, final
 import numpy as np
 
 from ultrahand.phantoms.digital_hand.person import DIGITS
+from ultrahand.phantoms.digital_hand.solids import Solid
 from ultrahand.phantoms.digital_hand.stack import Stack
 from ultrahand.records.arrays import Float64
 from ultrahand.units import M_PER_MM
@@ -50,7 +51,9 @@ class Vessel:
     """``artery`` or ``vein``."""
     stack: Stack
     feeders: tuple[str, ...] = ()
-    """Names of the pieces that feed it; none at the wrist, or where they are lost."""
+    """Of an artery: names of the pieces that feed it; none at the wrist, or where they are lost."""
+    drains_into: str | None = None
+    """Of a vein: name of the next piece towards the wrist; None there, or where none is near."""
     arrival_s: float
     """From the start of the injection to half of the peak."""
     digit: int = 0
@@ -63,11 +66,6 @@ class Vessel:
     """Of the diameter, where this piece is narrowest against its course in health."""
     narrowest_m: float | None = None
     """Level of that place."""
-
-    @property
-    def upstream(self) -> str | None:
-        """Name of the first piece that feeds it; None at the wrist, or where that one is lost."""
-        return self.feeders[0] if self.feeders else None
 
     @property
     def ends_m(self) -> tuple[float, float]:
@@ -101,6 +99,11 @@ class ArteryState:
     delay_s: float = 0.0
 
 
+def as_solid(vessel: Vessel) -> Solid:
+    """Return a piece as a solid filled with blood."""
+    return Solid(name=vessel.name, tissue=f"{vessel.kind}_blood", stack=vessel.stack)
+
+
 def area_mm2(stack: Stack, level_m: float) -> float:
     """Return the area of a cross-section, across the stack's axis."""
     _, semi = stack.at(np.array(level_m))
@@ -128,6 +131,13 @@ def gap_mm(stack: Stack, end_m: float, other: Stack) -> float:
     level, apart = nearest_m(other, stack.points(np.array(end_m)))
     radii = sqrt(area_mm2(stack, end_m) / pi) + sqrt(area_mm2(other, level) / pi)
     return apart / M_PER_MM - radii
+
+
+def junction_mm(stack: Stack, other: Stack) -> float:
+    """Return the gap at a junction: between an end of either piece and the other one's way."""
+    ends = [(stack, end, other) for end in stack.ends_m]
+    ends += [(other, end, stack) for end in other.ends_m]
+    return min(gap_mm(*one) for one in ends)
 
 
 def part(stack: Stack, low_m: float, high_m: float) -> Stack:
