@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,13 +11,14 @@ import numpy as np
 
 from ultrahand.io.nifti import NiftiWriter
 from ultrahand.io.tables import write_tsv
-from ultrahand.phantoms.digital_hand import truth
+from ultrahand.phantoms.digital_hand import truth, vessel_truth
 from ultrahand.phantoms.digital_hand.courses import Course, courses_in
 from ultrahand.phantoms.digital_hand.dynamic_series import (
     arrivals_of,
     shot_times_s,
     signal_arrivals_of,
 )
+from ultrahand.phantoms.digital_hand.hand_truth import hands_truth
 from ultrahand.phantoms.digital_hand.lesion_truth import (
     LESION_COLUMNS,
     lesion_rows,
@@ -96,9 +98,9 @@ def write_truth(setting: Setting, planned: Sequence[Planned], folder: Path) -> N
         "joints": truth.joint_rows(subject),
         "vessels": [
             row | {"signal_arrival_s": rises[str(row["name"])]}
-            for row in truth.vessel_rows(subject, arrivals)
+            for row in vessel_truth.vessel_rows(subject, arrivals)
         ],
-        "transit": truth.transit_rows(subject, arrivals),
+        "transit": vessel_truth.transit_rows(subject, arrivals),
         "lesions": lesion_rows(subject),
         "solids": [
             row | {"course": course.name if course else None}
@@ -108,6 +110,8 @@ def write_truth(setting: Setting, planned: Sequence[Planned], folder: Path) -> N
     columns = {"lesions": LESION_COLUMNS}
     for name, rows in tables.items():
         write_tsv(place / f"{name}.tsv", rows, columns=columns.get(name))
+    reading = json.dumps(hands_truth(subject), indent=2) + "\n"
+    (place / "hand.json").write_text(reading, encoding="utf-8")
     (place / "lesions.toml").write_text(lesion_script(subject), encoding="utf-8")
     _write_labels(place / "labels.tsv", truth.TISSUES)
     _write_labels(place / "joint_labels.tsv", truth.joint_labels(subject))

@@ -16,10 +16,9 @@ from ultrahand.phantoms.digital_hand.truth import (
     joint_rows,
     landmark_rows,
     solid_rows,
-    transit_rows,
-    vessel_rows,
     vial_rows,
 )
+from ultrahand.phantoms.digital_hand.vessel_truth import transit_rows, vessel_rows
 from ultrahand.phantoms.setting import geometry_of
 from ultrahand.physics.tissues import tissue
 from ultrahand.records import Geometry

@@ -1,5 +1,6 @@
 """The vascular truth: arrivals, transit times, lumina, the graph, and what goes wrong with it."""
 
+import re
 from functools import cache
 
 import numpy as np
@@ -8,11 +9,11 @@ from scipy.stats import norm
 
 from phantoms.digital_hand import hands, integrals
 from ultrahand.phantoms.digital_hand.anatomy import _draw_vessels
-from ultrahand.phantoms.digital_hand.arteries import PROPER
 from ultrahand.phantoms.digital_hand.courses import MAX_CLASSES, arrival_classes
 from ultrahand.phantoms.digital_hand.dynamic_series import arrivals_of
 from ultrahand.phantoms.digital_hand.lesion_script import preset
-from ultrahand.phantoms.digital_hand.truth import transit_rows, vessel_rows
+from ultrahand.phantoms.digital_hand.vessel_truth import transit_rows, vessel_rows
+from ultrahand.phantoms.digital_hand.vessels import PROPER
 
 LEVELS = {1: "PD", 2: "PMD", 3: "PMD", 4: "PMD", 5: "PMD"}
 EVEN = """
@@ -84,9 +85,9 @@ def test_veins_follow_the_arteries_by_the_transit_time():
     for row in transit:
         digit = row["digit"]
         first = rows[f"proper_{digit}_ulnar_P"]["arrival_s"]
-        veins = [r for n, r in rows.items() if n.startswith(f"vein_{digit}_dorsal")]
+        veins = [r for n, r in rows.items() if re.fullmatch(rf"vein_{digit}_dorsal\d_P", n)]
         assert len(veins) == row["n_dorsal_veins"] == 2
-        for vein in [*veins, rows[f"vein_{digit}_palmar"]]:
+        for vein in [*veins, rows[f"vein_{digit}_palmar_P"]]:
             assert vein["arrival_s"] - first == row["transit_s"] == 8.0
         assert "assumption" in row["basis"]
 

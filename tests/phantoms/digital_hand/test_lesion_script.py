@@ -5,11 +5,11 @@ import pytest
 
 from phantoms.digital_hand import hands
 from ultrahand.errors import InputError
-from ultrahand.phantoms.digital_hand.arteries import ArteryState
 from ultrahand.phantoms.digital_hand.lesion_script import PRESETS, parse, preset, preset_text
 from ultrahand.phantoms.digital_hand.lesion_truth import lesion_rows, lesion_script
 from ultrahand.phantoms.digital_hand.lesions import Deposit, Erosion, Lesions, Oedema
 from ultrahand.phantoms.digital_hand.subject import lesions_of, make_subject
+from ultrahand.phantoms.digital_hand.vessels import ArteryState
 from ultrahand.physics.tissues import tissue
 
 EVERY = """
@@ -66,7 +66,7 @@ def test_every_key_is_read():
     assert dict(found.effusion_mm) == {"pip3": 0.6}
     assert dict(found.sheath_mm) == {3: 0.5}
     assert dict(found.skin_mm) == {0: 0.3}
-    assert dict(found.arteries) == {(3, "ulnar"): ArteryState(occluded_at=0.55)}
+    assert dict(found.arteries) == {"3_ulnar": ArteryState(occluded_at=0.55)}
     assert dict(found.veins) == {4: 0}
     assert dict(found.cartilage) == {"cmc1": 190}
 
@@ -97,10 +97,10 @@ def test_what_is_not_said_has_its_default():
     assert found.erosions[0].side == "radial"
     assert (found.deposits[0].digit, found.deposits[0].shape) == (5, "nodule")
     assert dict(found.arteries) == {
-        (1, "radial"): ArteryState(occluded_at=0.3),
-        (2, "radial"): ArteryState(stenosis_percent=60.0),
-        (3, "radial"): ArteryState(delay_s=6.0),
-        (4, "radial"): ArteryState(present=False),
+        "1_radial": ArteryState(occluded_at=0.3),
+        "2_radial": ArteryState(stenosis_percent=60.0),
+        "3_radial": ArteryState(delay_s=6.0),
+        "4_radial": ArteryState(present=False),
     }
     healthy = Lesions()
     assert found.lumen_mm2 == healthy.lumen_mm2 == (0.53, 0.26)
@@ -112,7 +112,7 @@ def test_an_artery_may_be_narrow_and_late():
     entry = '[[artery]]\nname = "2_ulnar"\nstate = "{}"\n'
     found = parse(entry.format("stenosed") + entry.format("delayed"), "right")
     state = ArteryState(stenosis_percent=60.0, delay_s=6.0)
-    assert dict(found.arteries) == {(2, "ulnar"): state}
+    assert dict(found.arteries) == {"2_ulnar": state}
 
 
 @pytest.mark.parametrize(
@@ -300,8 +300,8 @@ def test_an_absent_artery_has_no_other_state(first):
     error = refusal(one + other)
     assert error.field == "script [[artery]] 2"
     assert "none beside absent" in error.expected
-    on_top = parse(other, "right", base=parse(one, "right")).arteries[3, "ulnar"]
-    assert on_top == parse(other, "right").arteries[3, "ulnar"]
+    on_top = parse(other, "right", base=parse(one, "right")).arteries["3_ulnar"]
+    assert on_top == parse(other, "right").arteries["3_ulnar"]
 
 
 @pytest.mark.parametrize("state", ["absent", *STATES.values()])
@@ -332,6 +332,7 @@ def test_a_deposit_of_the_palm_has_no_other_digit():
         ("bone_oedema", "site", "lunatum", "lunate"),
         ("synovitis", "joint", "mpc2", "mcp2"),
         ("artery", "name", "3_ulna", "3_ulnar"),
+        ("artery", "name", "ulna_artery", "ulnar_artery"),
         ("artery", "state", "ocluded", "occluded"),
     ],
 )

@@ -16,6 +16,7 @@ from ultrahand.phantoms.digital_hand.protocol_page import protocol_table
 from ultrahand.phantoms.digital_hand.series import scan_of
 from ultrahand.phantoms.digital_hand.setting import Setting
 from ultrahand.phantoms.digital_hand.subject import make_subject
+from ultrahand.phantoms.digital_hand.vessels import TRUNKS
 from ultrahand.physics.tissues import tissue
 
 PAGE = Path(__file__).parents[3] / "docs" / "simulate.md"
@@ -97,18 +98,21 @@ def test_the_page_names_every_site_and_joint():
     assert set(SITES) <= whole
     assert set(FINGER_JOINTS) <= expanded(joints)
     assert set(JOINTS) == expanded(joints)
-    assert len(ARTERIES) == 10
+    assert len(ARTERIES) == 10 + len(TRUNKS)
+    arteries = next(line for line in TEXT.splitlines() if line.startswith("| `artery`"))
+    for name in TRUNKS:
+        assert f"`{name}`" in arteries
 
 
 def test_the_page_names_the_columns_of_the_tables():
-    from ultrahand.phantoms.digital_hand import truth
+    from ultrahand.phantoms.digital_hand import truth, vessel_truth
     from ultrahand.phantoms.digital_hand.dynamic_series import arrivals_of
 
     subject = hands.subject(1, "ssc_severe", "right")
     for rows in (
         truth.joint_rows(subject),
-        truth.vessel_rows(subject, arrivals_of(subject)),
-        truth.transit_rows(subject, arrivals_of(subject)),
+        vessel_truth.vessel_rows(subject, arrivals_of(subject)),
+        vessel_truth.transit_rows(subject, arrivals_of(subject)),
         lesion_rows(subject),
         truth.solid_rows(subject),
         truth.landmark_rows(subject),

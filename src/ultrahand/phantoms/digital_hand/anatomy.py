@@ -8,22 +8,18 @@ from typing import Final, final
 
 import numpy as np
 
-from ultrahand.phantoms.digital_hand.arteries import (
-    PHALANX,
-    PROPER,
-    Vessel,
-    palm_arteries,
-    proper_arteries,
-)
 from ultrahand.phantoms.digital_hand.bones import forearm, slabs
 from ultrahand.phantoms.digital_hand.damage import carpal_bones, deposits, long_bones
+from ultrahand.phantoms.digital_hand.digital_arteries import proper_arteries
 from ultrahand.phantoms.digital_hand.joints import capsules, cartilages
 from ultrahand.phantoms.digital_hand.lesions import Lesions
+from ultrahand.phantoms.digital_hand.palm_arteries import palm_arteries, trunks_of
 from ultrahand.phantoms.digital_hand.person import DIGITS, Person, draw_person
 from ultrahand.phantoms.digital_hand.soft_tissue import Swelling, layers, muscles, tendons
 from ultrahand.phantoms.digital_hand.solids import Solid, check_nesting
 from ultrahand.phantoms.digital_hand.stack import Stack
-from ultrahand.phantoms.digital_hand.veins import back_veins, digital_veins
+from ultrahand.phantoms.digital_hand.veins import veins
+from ultrahand.phantoms.digital_hand.vessels import PHALANX, PROPER, TRUNKS, Vessel, as_solid
 
 WRIST_S: Final = 20.0
 """Arrival at the wrist after the start of the injection (assumed: arm to hand)."""
@@ -31,9 +27,12 @@ _LATER_S: Final[Mapping[str, float]] = {
     "radial_artery": 0.0,
     "ulnar_artery": 0.0,
     "radial_superficial_branch": 0.0,
+    "deep_palmar_branch": 0.0,
     "superficial_arch": 1.0,
     "deep_arch": 1.0,
-    "common": 1.0,
+    "common_23": 1.0,
+    "common_34": 1.0,
+    "common_45": 1.0,
     "P": 2.0,
     "M": 3.0,
     "D": 4.0,
@@ -100,18 +99,17 @@ def build_hand(rng: np.random.Generator, lesions: Lesions, size: float) -> Hand:
     def paint(pieces: Iterable[Vessel]) -> None:
         for piece in pieces:
             vessels.append(piece)
-            solids.append(_as_solid(piece))
+            solids.append(as_solid(piece))
 
-    paint(palm_arteries(person, tuple(solids), {n: WRIST_S + t for n, t in _LATER_S.items()}))
+    states = lesions.arteries
+    trunks = trunks_of(person, tuple(solids), states)
+    paint(palm_arteries(trunks, {name: WRIST_S + _LATER_S[name] for name in TRUNKS}))
     arrival = {
         (d, side, level): WRIST_S + _LATER_S[level] for d, side in PROPER for level in PHALANX[d]
     }
-    states = lesions.arteries
-    paint(proper_arteries(person, swelling, tuple(solids), states, lumen, arrival))
+    paint(proper_arteries(person, swelling, tuple(solids), trunks, states, lumen, arrival))
     veins_s = {d: WRIST_S + _LATER_S["P"] + transit[d] for d in DIGITS}
-    palmar = {d: counts[d] > 0 for d in DIGITS}
-    paint(digital_veins(person, swelling, tuple(solids), counts, palmar, veins_s))
-    paint(back_veins(person, tuple(solids), counts, veins_s))
+    paint(veins(person, swelling, tuple(solids), counts, veins_s))
     solids += deposits(person, lesions, solids)
     check_nesting(solids)
     return Hand(
@@ -122,14 +120,6 @@ def build_hand(rng: np.random.Generator, lesions: Lesions, size: float) -> Hand:
         vein_count=counts,
         transit_s=transit,
         joints={name: _centre(stack) for name, (_, stack) in slabs(person).items()},
-    )
-
-
-def _as_solid(vessel: Vessel) -> Solid:
-    return Solid(
-        name=vessel.name,
-        tissue="artery_blood" if vessel.kind == "artery" else "vein_blood",
-        stack=vessel.stack,
     )
 
 

@@ -25,8 +25,8 @@ ASSUMPTIONS: Final = (
     "thickness of cartilage (0.5 to 1 mm a side), of the fluid between and of the joints' lining",
     "shape, place and thickness of skin, fat, muscles, tendons and their sheaths",
     (
-        "courses and branching of arteries, places of veins, and lumina of all vessels but the "
-        "proper digital arteries"
+        "courses and branching of arteries and veins, a dorsal vein without a way over the knuckle "
+        "joining one beside it, and lumina of all vessels but the proper digital arteries"
     ),
     "how hands lie: turned by a few degrees, two of them 18 cm apart",
     # What is wrong with it.

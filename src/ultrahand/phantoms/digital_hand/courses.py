@@ -11,9 +11,9 @@ from typing import Final, final
 import numpy as np
 
 from ultrahand.phantoms.digital_hand.anatomy import Hand
-from ultrahand.phantoms.digital_hand.arteries import PHALANX, SIDES
 from ultrahand.phantoms.digital_hand.fields import Fields
 from ultrahand.phantoms.digital_hand.subject import Subject
+from ultrahand.phantoms.digital_hand.vessels import PHALANX, SIDES
 from ultrahand.physics.arterial_input import arm_input
 from ultrahand.physics.contrast_agents import (
     R2STAR_PER_S_PER_MMOL_PER_L,

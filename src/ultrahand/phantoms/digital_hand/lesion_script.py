@@ -13,7 +13,6 @@ from importlib import resources
 from typing import Any, Final
 
 from ultrahand.errors import InputError
-from ultrahand.phantoms.digital_hand.arteries import ArteryState
 from ultrahand.phantoms.digital_hand.lesions import (
     ARTERIES,
     FINGER_JOINTS,
@@ -25,6 +24,7 @@ from ultrahand.phantoms.digital_hand.lesions import (
     Oedema,
 )
 from ultrahand.phantoms.digital_hand.person import DIGITS
+from ultrahand.phantoms.digital_hand.vessels import ArteryState
 
 PRESETS: Final = ("healthy", "ssc_mild", "ssc_severe")
 _SHAPES: Final = ("nodule", "plate", "cluster")
@@ -311,7 +311,7 @@ def _oedema(lesions: Lesions, values: dict[str, Any]) -> Lesions:
 
 
 def _artery(lesions: Lesions, values: dict[str, Any]) -> Lesions:
-    digit, side = values["name"].split("_")
+    name = values["name"]
     states: Sequence[Mapping[str, Any]] = [
         {"absent": {"present": False}},
         {"occluded": {"occluded_at": values["at"]}},
@@ -319,11 +319,11 @@ def _artery(lesions: Lesions, values: dict[str, Any]) -> Lesions:
         {"delayed": {"delay_s": values["delay_s"]}},
     ]
     change = next(s[values["state"]] for s in states if values["state"] in s)
-    before = lesions.arteries.get((int(digit), side), ArteryState())
+    before = lesions.arteries.get(name, ArteryState())
     # What is absent has no other state, whichever of both the preset or the script says.
     alone = not before.present or values["state"] == "absent"
     state = replace(ArteryState() if alone else before, **change)
-    return replace(lesions, arteries={**lesions.arteries, (int(digit), side): state})
+    return replace(lesions, arteries={**lesions.arteries, name: state})
 
 
 def _drawn(lesions: Lesions, values: dict[str, Any]) -> Lesions:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
 
 from ultrahand.phantoms.digital_hand.anatomy import Hand
-from ultrahand.phantoms.digital_hand.arteries import ArteryState
 from ultrahand.phantoms.digital_hand.lesions import Lesions
 from ultrahand.phantoms.digital_hand.person import DIGITS
 from ultrahand.phantoms.digital_hand.subject import Subject
 from ultrahand.phantoms.digital_hand.truth import MM3, Rows, place_ras, ras
-from ultrahand.units import M_PER_MM
+from ultrahand.phantoms.digital_hand.vessels import TRUNKS, ArteryState, Vessel
 
 LESION_COLUMNS: Final = (
     "name",
@@ -73,7 +72,7 @@ def lesion_rows(subject: Subject) -> Rows:
 
 def _digit(site: str) -> int | None:
     found = re.search(r"[1-5]", site)
-    return int(found[0]) if found else None
+    return int(found[0]) if found and site not in TRUNKS else None
 
 
 def _names(subject: Subject, side: str, pattern: str) -> list[str]:
@@ -164,16 +163,17 @@ def _of_soft_tissue(lesions: Lesions) -> Iterator[dict[str, Any]]:
 
 
 def _of_vessels(hand: Hand) -> Iterator[dict[str, Any]]:
-    for (digit, side), state in hand.lesions.arteries.items():
-        site = f"{digit}_{side}"
+    for site, state in hand.lesions.arteries.items():
+        pattern = site if site in TRUNKS else f"proper_{site}_[PMD]"
+        own = [v for v in hand.vessels if re.fullmatch(pattern, v.name)]
         for values in _states(state):
             yield {
                 "name": f"{site}_{values['state']}",
                 "kind": "artery",
                 "site": site,
-                "pattern": f"proper_{site}_[PMD]",
+                "pattern": pattern,
                 "solid": False,
-                **_where(hand, digit, side, values["state"]),
+                **_where(own, values["state"]),
                 "state": values["state"],
                 "at_share": values.get("at"),
                 "stenosis_percent": values.get("percent"),
@@ -192,18 +192,19 @@ def _of_vessels(hand: Hand) -> Iterator[dict[str, Any]]:
             }
 
 
-def _where(hand: Hand, digit: int, side: str, state: str) -> dict[str, Any]:
-    """Return level and place of an artery's end, or of where it is narrowest."""
-    own = [v for v in hand.vessels if v.kind == "artery" and (v.digit, v.side) == (digit, side)]
+def _where(own: Sequence[Vessel], state: str) -> dict[str, Any]:
+    """Return level and place of an artery's end, or of where it is narrowest, of its pieces."""
     if state == "occluded" and own:
-        end = own[-1].stack.ends_m[1]
-        return {"level": own[-1].level, "point": own[-1].stack.points(np.array(end)).tolist()}
-    narrow = next((v for v in own if v.stenosis_percent is not None), None)
-    if state == "stenosed" and narrow:
-        middle = 0.5 * sum(hand.person.rays[digit].z_mm["pp"]) * M_PER_MM
-        at = np.clip(middle, *narrow.stack.ends_m)
-        return {"level": narrow.level, "point": narrow.stack.points(at).tolist()}
+        return _place(own[-1], own[-1].ends_m[1])
+    for narrow in own if state == "stenosed" else ():
+        if narrow.narrowest_m is not None:
+            return _place(narrow, narrow.narrowest_m)
     return {}
+
+
+def _place(vessel: Vessel, level_m: float) -> dict[str, Any]:
+    point = vessel.stack.points(np.array(level_m)).tolist()
+    return {"level": vessel.level or None, "point": point}
 
 
 def _states(state: ArteryState) -> list[dict[str, Any]]:
@@ -249,9 +250,9 @@ def _entries(lesions: Lesions) -> Iterator[tuple[str, Mapping[str, Any]]]:
         ("cartilage", "joint", "concentration_mmol_per_l", lesions.cartilage),
     ):
         yield from ((kind, {place: key, value: number}) for key, number in table.items())
-    for (digit, side), state in lesions.arteries.items():
+    for name, state in lesions.arteries.items():
         for values in _states(state):
-            yield "artery", {"name": f"{digit}_{side}", **values}
+            yield "artery", {"name": name, **values}
 
 
 def _toml(value: object) -> str:

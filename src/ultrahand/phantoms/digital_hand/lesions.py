@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, final
 
-from ultrahand.phantoms.digital_hand.arteries import SIDES, ArteryState
 from ultrahand.phantoms.digital_hand.bones import CARPALS
 from ultrahand.phantoms.digital_hand.person import DIGITS, SEGMENTS, joint_names
+from ultrahand.phantoms.digital_hand.vessels import SIDES, TRUNKS, ArteryState
 
 FINGER_JOINTS: Final = tuple(j for d in DIGITS for j in joint_names(d))
 JOINTS: Final = ("cmc1", *FINGER_JOINTS, "rcj", "mcj", "druj")
@@ -20,7 +20,7 @@ BONE_ENDS: Final = tuple(
     f"{segment}{d}_{end}" for d in DIGITS for segment in SEGMENTS[d] for end in ("base", "head")
 )
 SITES: Final = (*BONE_ENDS, *CARPALS)
-ARTERIES: Final = tuple(f"{d}_{side}" for d in DIGITS for side in SIDES)
+ARTERIES: Final = (*(f"{d}_{side}" for d in DIGITS for side in SIDES), *TRUNKS)
 
 
 @final
@@ -71,9 +71,8 @@ class Lesions:
     sheath_mm: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))
     skin_mm: Mapping[int, float] = field(default_factory=lambda: MappingProxyType({}))
     """Added thickness by digit, 0 for the palm."""
-    arteries: Mapping[tuple[int, str], ArteryState] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
+    arteries: Mapping[str, ArteryState] = field(default_factory=lambda: MappingProxyType({}))
+    """By name: of `ARTERIES`."""
     veins: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
     """Dorsal veins of a digit, instead of a drawn number."""
     cartilage: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))

@@ -127,7 +127,11 @@ def crossing(
 
 def first_free(solids: Sequence[Solid], candidates: Iterable[Stack]) -> Stack | None:
     """Return the first candidate that crosses nothing; None if all do."""
-    return next((stack for stack in candidates if crossing(solids, stack) is None), None)
+
+    def free(stack: Stack) -> bool:  # a few levels refuse most of those that cross
+        return all(crossing(solids, stack, samples=n) is None for n in (2, 15))
+
+    return next((stack for stack in candidates if free(stack)), None)
 
 
 def settle(solids: Sequence[Solid], stack: Stack, *, reach_m: float = 2.4e-3) -> Stack:

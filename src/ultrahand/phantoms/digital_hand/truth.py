@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, final
@@ -189,86 +189,6 @@ def joint_rows(subject: Subject) -> Rows:
                 }
             )
     return rows
-
-
-def vessel_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
-    """Return the pieces of all vessels: the graph, when each fills, how wide it is.
-
-    Parameters
-    ----------
-    subject
-        The examination's.
-    arrival_s
-        Of each piece as the signal has it: merged where arrivals are too many.
-    """
-    rows: Rows = []
-    for side, hand in subject.hands.items():
-        prefix = subject.prefix(side)
-        for v in hand.vessels:
-            ends = [v.stack.points(np.array(end)) for end in v.stack.ends_m]
-            first, last = (place_ras(subject, side, p) for p in ends)
-            rows.append(
-                {
-                    "name": prefix + v.name,
-                    "side": side,
-                    "kind": v.kind,
-                    "digit": v.digit or None,
-                    "digit_side": v.side or None,
-                    "level": v.level or None,
-                    "upstream": prefix + v.upstream if v.upstream else None,
-                    "arrival_s": arrival_s[prefix + v.name],
-                    "drawn_arrival_s": v.arrival_s,
-                    "lumen_area_mm2": v.lumen_mm2,
-                    "min_lumen_area_mm2": v.min_lumen_mm2,
-                    "stenosis_percent": v.stenosis_percent,
-                    "length_mm": v.stack.length_m / M_PER_MM,
-                    **{f"start_{k}": value for k, value in first.items()},
-                    **{f"end_{k}": value for k, value in last.items()},
-                }
-            )
-    return rows
-
-
-def transit_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
-    """Return each digit's veins and transit time; the times are a working assumption.
-
-    Parameters
-    ----------
-    subject
-        The examination's.
-    arrival_s
-        Of each piece of a vessel as the signal has it: merged where arrivals are too many.
-    """
-    return [
-        {
-            "digit": d,
-            "side": side,
-            "n_dorsal_veins": hand.vein_count[d],
-            "transit_s": _transit_s(subject, side, d, arrival_s),
-            "drawn_transit_s": hand.transit_s[d] if hand.vein_count[d] else None,
-            "basis": "working assumption: no transit time of the hand is published",
-        }
-        for side, hand in subject.hands.items()
-        for d in DIGITS
-    ]
-
-
-def _transit_s(
-    subject: Subject, side: str, digit: int, arrival_s: Mapping[str, float]
-) -> float | None:
-    """Return a digit's transit time in the signal: from arteries that nothing delays to its veins.
-
-    None where it has no veins.
-    """
-    hand = subject.hands[side]
-    merged: dict[float, float] = {}
-    for owner, one in subject.hands.items():
-        merged |= {v.arrival_s: arrival_s[subject.prefix(owner) + v.name] for v in one.vessels}
-    veins = [v.arrival_s for v in hand.vessels if v.kind == "vein" and v.digit == digit]
-    if not veins:
-        return None
-    arteries = veins[0] - hand.transit_s[digit]
-    return merged[veins[0]] - merged.get(arteries, arteries)
 
 
 def solid_rows(subject: Subject) -> Rows:

@@ -1,45 +1,46 @@
-"""Veins: on the back of each digit and at its side, and those of the back of the hand."""
+"""Veins of the digits: on the back of each and at its side, a piece for each phalanx."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from math import cos, radians, sin
 from typing import Final
 
 import numpy as np
 
-from ultrahand.phantoms.digital_hand.arteries import Vessel
+from ultrahand.phantoms.digital_hand.back_veins import Back, back_veins, knuckle_veins, way_of
+from ultrahand.phantoms.digital_hand.joints import between
 from ultrahand.phantoms.digital_hand.person import DIGITS, Person
 from ultrahand.phantoms.digital_hand.soft_tissue import Knot, Swelling, levels_of, outlines
-from ultrahand.phantoms.digital_hand.solids import Solid, first_free, settle
+from ultrahand.phantoms.digital_hand.solids import Solid, crossing, settle
 from ultrahand.phantoms.digital_hand.stack import Stack, tube_mm
+from ultrahand.phantoms.digital_hand.vessels import JUNCTION_MM, PHALANX, Vessel, as_solid, gap_mm
 from ultrahand.units import M_PER_MM
 
-HEALTHY_COUNT: Final = (3.13, 0.99)
-SSC_COUNT: Final = (0.63, 1.06)
-"""Visible dorsal digital veins, mean and standard deviation (Wang et al., Rheumatology 2008)."""
 ANGLES_DEG: Final = (42.0, 138.0, 61.0, 119.0, 20.0, 160.0)
 """Where the first, second ... dorsal vein of a digit lies, from the radial side (assumed)."""
-_AT_KNUCKLE_MM: Final = (3.4, -3.4, 1.2, -1.2)
-"""Their places over the knuckle, from the ray's line."""
 PALMAR_DEG: Final = -24.0
-RADIUS_MM: Final = 0.42
-"""Assumed, of a digital vein; below 1 mm in ultrasound."""
-_ROUND: Final = (RADIUS_MM, RADIUS_MM)
-_BACK_MM: Final = (0.9, 0.55)
-"""Assumed semi-axes of the flat veins of the back of the hand."""
+RADIUS_MM: Final = (0.5, 0.35)
+"""Assumed, of a digital vein where the digit begins and at its last joint; below 1 mm in
+ultrasound."""
+PALMAR_RADIUS_MM: Final = (0.4, 0.3)
+"""Assumed: smaller, beside the arteries."""
+_TIP_SHARE: Final = 0.55
+"""Of the last phalanx, at which dorsal veins begin (assumed)."""
 
 
-def digital_veins(
+def veins(
     person: Person,
     swelling: Swelling,
     solids: Sequence[Solid],
     counts: Mapping[int, int],
-    palmar: Mapping[int, bool],
     arrival: Mapping[int, float],
-) -> Iterator[Vessel]:
-    """Yield the veins of the digits, from the last joint down to where the digit begins.
+) -> list[Vessel]:
+    """Return the veins of digits and back, each with the piece that it drains into.
+
+    Those of a digit fill together, and with them what drains them: arrival times are few.
 
     Parameters
     ----------
@@ -48,84 +49,96 @@ def digital_veins(
     solids
         What is there already: a course is moved aside where it would cross something.
     counts
-        Dorsal veins of each digit.
-    palmar
-        Whether a digit has its palmar vein.
+        Dorsal veins of each digit; a digit with any has a palmar one too.
     arrival
         Seconds until a digit's veins fill.
+    """
+    found = list(_digital_veins(person, swelling, solids, counts, arrival))
+    there = [*solids, *map(as_solid, found)]
+    first = {piece.name: piece for piece in found if piece.level == "P"}
+    skin = {d: person.skin_mm + swelling.skin.get(d, 0.0) for d in (0, *DIGITS)}
+    side = Back(person=person, surface=outlines(person, swelling), skin_mm=skin)
+    back = list(back_veins(side, there, first, arrival))
+    there += map(as_solid, back)
+    arches = [piece for piece in back if piece.name.startswith("vein_arch")]
+    knuckles = list(knuckle_veins(side, there, first, arches))
+    joined = [_joined(piece, [*knuckles, *back], first) for piece in found]
+    return [*joined, *knuckles, *back]
+
+
+def _digital_veins(
+    person: Person,
+    swelling: Swelling,
+    solids: Sequence[Solid],
+    counts: Mapping[int, int],
+    arrival: Mapping[int, float],
+) -> Iterator[Vessel]:
+    """Yield the pieces of the digits' veins, from where the digit begins up to the last joint.
+
+    Dorsal ones go on in the last phalanx where there is room.
     """
     surface = outlines(person, swelling)
     for d in DIGITS:
         skin = person.skin_mm + swelling.skin.get(d, 0.0)
         angles = [(f"dorsal{i + 1}", a) for i, a in enumerate(ANGLES_DEG[: counts.get(d, 0)])]
-        if palmar.get(d, False):
+        if angles:
             angles.append(("palmar", PALMAR_DEG))
         for name, angle in angles:
-            yield Vessel(
-                name=f"vein_{d}_{name}",
-                kind="vein",
-                stack=settle(
-                    solids, tube_mm(_course(person, surface[f"digit{d}"], d, angle, skin))
-                ),
-                upstream=None,
-                arrival_s=arrival[d],
-                digit=d,
-                side="dorsal" if angle > 0 else "palmar",
-                level="P",
-            )
+            whole = settle(solids, tube_mm(_course(person, surface[f"digit{d}"], d, angle, skin)))
+            pieces = _pieces(person, d, whole)
+            tip = tube_mm(_tip(person, surface[f"digit{d}"], d, angle, skin, whole))
+            if angle > 0 and crossing(solids, tip) is None:
+                pieces["D"] = tip
+            next_one = None
+            for level, stack in pieces.items():
+                yield Vessel(
+                    name=f"vein_{d}_{name}_{level}",
+                    kind="vein",
+                    stack=stack,
+                    drains_into=next_one,
+                    arrival_s=arrival[d],
+                    digit=d,
+                    side="dorsal" if angle > 0 else "palmar",
+                    level=level,
+                    backwards=True,
+                )
+                next_one = f"vein_{d}_{name}_{level}"
 
 
-def back_veins(
-    person: Person,
-    solids: Sequence[Solid],
-    counts: Mapping[int, int],
-    arrival: Mapping[int, float],
-) -> Iterator[Vessel]:
-    """Yield the veins of the back of the hand: over the knuckles, then between the metacarpals.
-
-    They fill with the digits that they drain: arrival times are few.
+def _joined(piece: Vessel, ways: Sequence[Vessel], first: Mapping[str, Vessel]) -> Vessel:
+    """Return a piece with what it drains into: its own way, else that of a neighbour.
 
     Parameters
     ----------
-    person
-        Whose.
-    solids
-        All that is there: a vein takes the first free place over its knuckle; where there is
-        none, it is left out.
-    counts, arrival
-        As `digital_veins`.
+    piece
+        A piece of a digital vein.
+    ways
+        Veins that lead to the wrist; those over knuckles are named after the piece they continue.
+    first
+        The first pieces of all digital veins.
     """
-    level, there = levels_of(person), list(solids)
-    for d in DIGITS[1:]:
-        knuckle = person.rays[d].z_mm["mc"][1] - 2.0
-        planes = (level.little,) if d == 5 else (level.little, level.fingers)
-        pieces = [knuckle, *(plane for plane in planes if plane > knuckle + 1.0)]
-        for number in range(min(counts.get(d, 0), len(_AT_KNUCKLE_MM))):
-            for piece, (low, high) in enumerate(pairwise(pieces)):
-                options = _over_knuckle(person, d, number, low, high - 0.1)
-                stack = first_free(there, options)
-                if stack is not None:
-                    name = f"vein_{d}_knuckle{number + 1}" + "ab"[piece]
-                    there.append(Solid(name=name, tissue="vein_blood", stack=stack))
-                    yield Vessel(
-                        name=name,
-                        kind="vein",
-                        stack=stack,
-                        upstream=f"vein_{d}_dorsal{number + 1}",
-                        arrival_s=arrival[d],
-                        digit=d,
-                        side="dorsal",
-                    )
-    for proximal, distal in ((2, 3), (3, 4), (4, 5)):
-        feeding = [d for d in (proximal, distal) if counts.get(d, 0)]
-        if feeding:
-            yield Vessel(
-                name=f"vein_back_{proximal}{distal}",
-                kind="vein",
-                stack=settle(there, tube_mm(_back(person, proximal, distal))),
-                upstream=None,
-                arrival_s=min(arrival[d] for d in feeding),
-            )
+    if piece.name not in first or piece.side != "dorsal":
+        return piece
+    own = [way for way in ways if way.name == way_of(piece.name)]
+    led = {way.name for way in ways}
+    beside = [one for one in first.values() if one.digit == piece.digit and way_of(one.name) in led]
+    near = [way for way in ways if way.digit == piece.digit]
+    for other in (*own, *near, *beside):
+        if gap_mm(piece.stack, piece.ends_m[1], other.stack) <= JUNCTION_MM:
+            return replace(piece, drains_into=other.name)
+    return piece
+
+
+def _pieces(person: Person, digit: int, whole: Stack) -> dict[str, Stack]:
+    """Divide a vein at the joints, proximal piece first."""
+    low, high = (end / M_PER_MM for end in whole.ends_m)
+    bounds = (
+        [low, high]
+        if digit == 1
+        else [low, 0.5 * sum(person.rays[digit].z_mm[f"pip{digit}"]), high]
+    )
+    levels = zip(PHALANX[digit], pairwise(bounds), strict=False)
+    return {level: between(whole, *ends) for level, ends in levels}
 
 
 def _course(
@@ -139,45 +152,33 @@ def _course(
     stations = [start, *(0.5 * sum(ray.z_mm[j]) for j in joints)]
     stations[-1] += 1.0 * s
     middles = [0.5 * (a + b) for a, b in pairwise(stations)]
-    levels = sorted([*stations, *middles])
-    return [(z, *_below_skin(outline, z, angle_deg, skin_mm), *_ROUND) for z in levels]
+    course = []
+    for z in sorted([*stations, *middles]):
+        widths = RADIUS_MM if angle_deg > 0 else PALMAR_RADIUS_MM
+        r = float(np.interp(z, [stations[0], stations[-1]], widths))
+        course.append((z, *_below_skin(outline, z, angle_deg, skin_mm, r), r, r))
+    return course
 
 
-def _over_knuckle(
-    person: Person, digit: int, number: int, low: float, high: float
-) -> Iterator[Stack]:
-    """Yield places for a vein over a knuckle, from the bone upwards and from side to middle."""
-    ray, s = person.rays[digit], person.scale
-    inward = {2: -1.0, 4: 1.0, 5: 1.0}.get(digit, 0.0)
-    for aside in (0.0, 0.6, 1.2, 1.8):
-        off = (_AT_KNUCKLE_MM[number] + inward * aside) * s
-        for up in np.arange(3.0, 11.0, 0.4) * s:
-            path = [(z, ray.at(z)[0] + off, ray.at(z)[1] + up, *_ROUND) for z in (low, high)]
-            yield tube_mm(path)
+def _tip(
+    person: Person, outline: Stack, digit: int, angle_deg: float, skin_mm: float, before: Stack
+) -> list[Knot]:
+    """Return a vein's piece in the last phalanx, which goes on from the one before it."""
+    low, high = person.rays[digit].z_mm["dp"]
+    start, end, r = before.ends_m[1], low + _TIP_SHARE * (high - low), RADIUS_MM[1]
+    x, y = (before.at(np.array(start))[0] / M_PER_MM).tolist()
+    first = start / M_PER_MM
+    later = (0.5 * (first + end), end)
+    below = ((z, *_below_skin(outline, z, angle_deg, skin_mm, r), r, r) for z in later)
+    return [(first, x, y, r, r), *below]
 
 
-def _below_skin(outline: Stack, z: float, angle_deg: float, skin_mm: float) -> tuple[float, float]:
+def _below_skin(
+    outline: Stack, z: float, angle_deg: float, skin_mm: float, radius: float
+) -> tuple[float, float]:
     """Return a place just under the skin at an angle from the radial side."""
     centre, semi = (v / M_PER_MM for v in outline.at(np.array(z * M_PER_MM)))
-    depth = skin_mm + RADIUS_MM + 0.45
+    depth = skin_mm + radius + 0.45
     x = centre[0] + (semi[0] - depth) * cos(radians(angle_deg))
     y = centre[1] + (semi[1] - depth) * sin(radians(angle_deg))
     return float(x), float(y)
-
-
-def _back(person: Person, proximal: int, distal: int) -> list[Knot]:
-    """Return a vein of the back of the hand, between two rays, from wrist to knuckles."""
-    s = person.scale
-    rays = person.rays[proximal], person.rays[distal]
-    high = min(ray.z_mm["mc"][1] for ray in rays) - 9.0 * s
-    lane = {2: 4.8, 3: -1.7, 4: -8.0}[proximal] * s
-    a, b = (s * v for v in _BACK_MM)
-
-    def knot(z: float, share: float, y: float) -> Knot:
-        midway = 0.5 * sum(ray.at(z)[0] for ray in rays)
-        return z, lane + share * (midway - lane), s * y, a, b
-
-    path = [(-29.0 * s, 0.9 * lane, 10.4 * s, a, b), knot(16.0 * s, 0.0, 10.2)]
-    path.append(knot(27.0 * s, 0.18, 9.4))  # between the tendons, before they part
-    y = 7.2 if proximal == 4 else 8.2  # the hand is thinner there
-    return [*path, knot(0.5 * (16.0 * s + high), 1.0, y), knot(high, 1.0, y)]

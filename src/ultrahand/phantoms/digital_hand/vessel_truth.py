@@ -1,0 +1,115 @@
+"""What is true of the vessels: their graph, when each piece fills, and how wide it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from ultrahand.phantoms.digital_hand.anatomy import Hand
+from ultrahand.phantoms.digital_hand.person import DIGITS
+from ultrahand.phantoms.digital_hand.subject import Subject
+from ultrahand.phantoms.digital_hand.truth import Rows, place_ras
+from ultrahand.phantoms.digital_hand.vessels import Vessel, area_mm2
+from ultrahand.units import M_PER_MM
+
+BONE: Final = {"P": "pp", "M": "mp", "D": "dp"}
+"""Bone of each level of a digit."""
+
+
+def vessel_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
+    """Return the pieces of all vessels: the graph, when each fills, how wide it is.
+
+    Parameters
+    ----------
+    subject
+        The examination's.
+    arrival_s
+        Of each piece as the signal has it: merged where arrivals are too many.
+    """
+    rows: Rows = []
+    for side, hand in subject.hands.items():
+        prefix = subject.prefix(side)
+        feeders = {v.name: list(v.feeders) for v in hand.vessels}
+        for v in hand.vessels:
+            if v.drains_into:
+                feeders[v.drains_into].append(v.name)
+        for v in hand.vessels:
+            ends = [v.stack.points(np.array(end)) for end in v.ends_m]
+            first, last = (place_ras(subject, side, p) for p in ends)
+            rows.append(
+                {
+                    "name": prefix + v.name,
+                    "side": side,
+                    "kind": v.kind,
+                    "digit": v.digit or None,
+                    "digit_side": v.side or None,
+                    "level": v.level or None,
+                    "upstream": prefix + feeders[v.name][0] if feeders[v.name] else None,
+                    "feeders": " ".join(prefix + name for name in feeders[v.name]) or None,
+                    "drains_into": prefix + v.drains_into if v.drains_into else None,
+                    "arrival_s": arrival_s[prefix + v.name],
+                    "drawn_arrival_s": v.arrival_s,
+                    "lumen_area_mm2": v.lumen_mm2,
+                    "min_lumen_area_mm2": v.min_lumen_mm2,
+                    "mid_phalanx_lumen_area_mm2": _mid_phalanx_mm2(hand, v),
+                    "stenosis_percent": v.stenosis_percent,
+                    "length_mm": v.stack.length_m / M_PER_MM,
+                    **{f"start_{k}": value for k, value in first.items()},
+                    **{f"end_{k}": value for k, value in last.items()},
+                }
+            )
+    return rows
+
+
+def _mid_phalanx_mm2(hand: Hand, vessel: Vessel) -> float | None:
+    """Return the area half way up the phalanx of a piece; None where it does not get there."""
+    if not vessel.level:
+        return None
+    low, high = hand.person.rays[vessel.digit].z_mm[BONE[vessel.level]]
+    middle = 0.5 * (low + high) * M_PER_MM
+    first, last = vessel.stack.ends_m
+    return area_mm2(vessel.stack, middle) if first <= middle <= last else None
+
+
+def transit_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
+    """Return each digit's veins and transit time; the times are a working assumption.
+
+    Parameters
+    ----------
+    subject
+        The examination's.
+    arrival_s
+        Of each piece of a vessel as the signal has it: merged where arrivals are too many.
+    """
+    return [
+        {
+            "digit": d,
+            "side": side,
+            "n_dorsal_veins": hand.vein_count[d],
+            "transit_s": _transit_s(subject, side, d, arrival_s),
+            "drawn_transit_s": hand.transit_s[d] if hand.vein_count[d] else None,
+            "basis": "working assumption: no transit time of the hand is published",
+        }
+        for side, hand in subject.hands.items()
+        for d in DIGITS
+    ]
+
+
+def _transit_s(
+    subject: Subject, side: str, digit: int, arrival_s: Mapping[str, float]
+) -> float | None:
+    """Return a digit's transit time in the signal: from arteries that nothing delays to its veins.
+
+    None where it has no veins.
+    """
+    hand = subject.hands[side]
+    merged: dict[float, float] = {}
+    for owner, one in subject.hands.items():
+        merged |= {v.arrival_s: arrival_s[subject.prefix(owner) + v.name] for v in one.vessels}
+    veins = [v.arrival_s for v in hand.vessels if v.kind == "vein" and v.digit == digit]
+    if not veins:
+        return None
+    arteries = veins[0] - hand.transit_s[digit]
+    return merged[veins[0]] - merged.get(arteries, arteries)
