@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import norm
 
 from phantoms.digital_hand import hands, integrals
-from ultrahand.phantoms.digital_hand.anatomy import _draw_vessels
+from ultrahand.phantoms.digital_hand.anatomy import _draw_vessels, draw_wrist_s
 from ultrahand.phantoms.digital_hand.courses import MAX_CLASSES, arrival_classes
 from ultrahand.phantoms.digital_hand.dynamic_series import arrivals_of
 from ultrahand.phantoms.digital_hand.lesion_script import preset
@@ -68,16 +68,28 @@ def vessels(script):
 
 
 def test_every_proper_artery_fills_when_its_level_does():
-    """At the wrist after 20 s, then 2, 3 and 4 s later: the assumptions of the page."""
-    rows = table(EVEN)
+    """At the wrist when the person's blood is there, then 2, 3 and 4 s later: as the page says."""
+    rows, wrist = table(EVEN), hands.subject(script=EVEN).hands["right"].wrist_s
     assert len([n for n in rows if n.startswith("proper")]) == 28
     for digit, side in PROPER:
         for level in LEVELS[digit]:
             row = rows[f"proper_{digit}_{side}_{level}"]
-            assert row["arrival_s"] == 20.0 + {"P": 2.0, "M": 3.0, "D": 4.0}[level]
+            assert row["arrival_s"] == wrist + {"P": 2.0, "M": 3.0, "D": 4.0}[level]
             assert (row["digit"], row["digit_side"], row["level"]) == (digit, side, level)
     for name, later in (("radial_artery", 0), ("ulnar_artery", 0), ("superficial_arch", 1)):
-        assert rows[name]["arrival_s"] == 20.0 + later
+        assert rows[name]["arrival_s"] == wrist + later
+
+
+def test_blood_comes_to_both_wrists_of_a_person_at_once_and_differs_between_persons():
+    both, right = hands.subject(1, "healthy", "both").hands, hands.subject(1).hands["right"]
+    assert both["left"].wrist_s == both["right"].wrist_s == right.wrist_s
+    for hand in both.values():
+        first = {v.arrival_s for v in hand.vessels if not v.feeders and v.kind == "artery"}
+        assert first == {hand.wrist_s}
+    drawn = [draw_wrist_s(np.random.default_rng(n)) for n in range(2000)]
+    assert set(drawn) == set(range(14, 27))  # whole seconds, cut at two standard deviations
+    assert np.mean(drawn) == pytest.approx(20.0, abs=0.3)
+    assert np.std(drawn) == pytest.approx(2.9, abs=0.2)
 
 
 def test_veins_follow_the_arteries_by_the_transit_time():

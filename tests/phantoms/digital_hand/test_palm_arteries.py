@@ -230,7 +230,7 @@ def test_every_artery_of_the_palm_may_have_every_state():
 
 def test_a_severe_hand_has_lost_its_ulnar_artery():
     hand = hands.subject(preset="ssc_severe").hands["right"]
-    assert hand.lesions.arteries["ulnar_artery"] == ArteryState(occluded_at=0.5)
+    assert hand.lesions.arteries["ulnar_artery"] == ArteryState(occluded_at=0.25)
     arch = next(v for v in hand.vessels if v.name == "superficial_arch")
     assert arch.feeders == ("radial_superficial_branch",)
 

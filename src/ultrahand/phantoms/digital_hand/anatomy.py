@@ -22,7 +22,9 @@ from ultrahand.phantoms.digital_hand.veins import veins
 from ultrahand.phantoms.digital_hand.vessels import PHALANX, PROPER, TRUNKS, Vessel, as_solid
 
 WRIST_S: Final = 20.0
-"""Arrival at the wrist after the start of the injection (assumed: arm to hand)."""
+"""Arrival at the wrist after the start of the injection, mean (assumed: arm to hand)."""
+_WRIST_SD_S: Final = 3.0
+"""From person to person (assumed); draws are cut at two of these."""
 _LATER_S: Final[Mapping[str, float]] = {
     "radial_artery": 0.0,
     "ulnar_artery": 0.0,
@@ -54,13 +56,23 @@ class Hand:
     vessels: tuple[Vessel, ...]
     vein_count: Mapping[int, int]
     """Dorsal veins of each digit."""
+    wrist_s: float
+    """Arrival at the wrist, from the start of the injection: one for both hands of a person."""
     transit_s: Mapping[int, float]
     """From the arteries of the proximal phalanx to its veins, by digit."""
     joints: Mapping[str, tuple[float, float, float]]
     """Centre of each joint in metres."""
 
 
-def build_hand(rng: np.random.Generator, lesions: Lesions, size: float) -> Hand:
+def draw_wrist_s(rng: np.random.Generator) -> float:
+    """Draw a person's arrival at the wrist, in whole seconds: arrival times are few."""
+    low, high = WRIST_S - 2.0 * _WRIST_SD_S, WRIST_S + 2.0 * _WRIST_SD_S
+    return float(np.clip(np.rint(rng.normal(WRIST_S, _WRIST_SD_S)), low, high))
+
+
+def build_hand(
+    rng: np.random.Generator, lesions: Lesions, size: float, wrist_s: float = WRIST_S
+) -> Hand:
     """Build a hand.
 
     Parameters
@@ -71,6 +83,8 @@ def build_hand(rng: np.random.Generator, lesions: Lesions, size: float) -> Hand:
         What is wrong, and what vessels are drawn from.
     size
         Of the person's hands, from `draw_scale`.
+    wrist_s
+        When blood comes to the person's wrists, from `draw_wrist_s`; the rest follows it.
 
     Raises
     ------
@@ -103,12 +117,12 @@ def build_hand(rng: np.random.Generator, lesions: Lesions, size: float) -> Hand:
 
     states = lesions.arteries
     trunks = trunks_of(person, tuple(solids), states)
-    paint(palm_arteries(trunks, {name: WRIST_S + _LATER_S[name] for name in TRUNKS}))
+    paint(palm_arteries(trunks, {name: wrist_s + _LATER_S[name] for name in TRUNKS}))
     arrival = {
-        (d, side, level): WRIST_S + _LATER_S[level] for d, side in PROPER for level in PHALANX[d]
+        (d, side, level): wrist_s + _LATER_S[level] for d, side in PROPER for level in PHALANX[d]
     }
     paint(proper_arteries(person, swelling, tuple(solids), trunks, states, lumen, arrival))
-    veins_s = {d: WRIST_S + _LATER_S["P"] + transit[d] for d in DIGITS}
+    veins_s = {d: wrist_s + _LATER_S["P"] + transit[d] for d in DIGITS}
     paint(veins(person, swelling, tuple(solids), counts, veins_s))
     solids += deposits(person, lesions, solids)
     check_nesting(solids)
@@ -118,6 +132,7 @@ def build_hand(rng: np.random.Generator, lesions: Lesions, size: float) -> Hand:
         solids=tuple(solids),
         vessels=tuple(vessels),
         vein_count=counts,
+        wrist_s=wrist_s,
         transit_s=transit,
         joints={name: _centre(stack) for name, (_, stack) in slabs(person).items()},
     )

@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias, final
 import numpy as np
 
 from ultrahand.errors import InputError, RecordError
-from ultrahand.phantoms.digital_hand.anatomy import Hand, build_hand
+from ultrahand.phantoms.digital_hand.anatomy import Hand, build_hand, draw_wrist_s
 from ultrahand.phantoms.digital_hand.lesion_script import parse, preset
 from ultrahand.phantoms.digital_hand.lesions import Lesions
 from ultrahand.phantoms.digital_hand.person import draw_scale
@@ -122,12 +122,14 @@ def make_subject(seed: int, preset_name: str, sides: Sides, script: str | None =
     InputError
         The script is refused, or a lesion does not fit into the hand.
     """
-    turns, *streams, whole = np.random.SeedSequence(seed).spawn(4)
+    turns, *streams, whole, blood = np.random.SeedSequence(seed).spawn(5)
     size = draw_scale(np.random.default_rng(whole))
+    wrist_s = draw_wrist_s(np.random.default_rng(blood))
     hands: dict[str, Hand] = {}
     for side, stream in zip(("right", "left"), streams, strict=True):
         if sides in (side, "both"):
-            hands[side] = _fitting_hand(stream, lesions_of(preset_name, side, script), size)
+            lesions = lesions_of(preset_name, side, script)
+            hands[side] = _fitting_hand(stream, lesions, size, wrist_s)
     first = next(iter(hands))
     found = vials(hands[first].person)
     offset, mirrored = _place(sides, first)
@@ -158,12 +160,14 @@ def make_subject(seed: int, preset_name: str, sides: Sides, script: str | None =
     )
 
 
-def _fitting_hand(stream: np.random.SeedSequence, lesions: Lesions, size: float) -> Hand:
+def _fitting_hand(
+    stream: np.random.SeedSequence, lesions: Lesions, size: float, wrist_s: float
+) -> Hand:
     """Draw hands until one's parts do not touch: about one in thirty healthy ones is drawn anew."""
     problem: RecordError | None = None
     for one in stream.spawn(_TRIES):
         try:
-            return build_hand(np.random.default_rng(one), lesions, size)
+            return build_hand(np.random.default_rng(one), lesions, size, wrist_s)
         except RecordError as error:
             problem = error
     raise InputError(
