@@ -43,8 +43,8 @@ ASSUMPTIONS: Final = (
         "(ssc_mild), 20 +- 6 s (ssc_severe); no value is published for the hand"
     ),
     (
-        "arrival of the agent at the wrist, 20 +- 3 s in whole seconds and alike in both hands, from "
-        "there to the fingertips, and its dispersion"
+        "arrival of the agent at the wrist, 20 +- 3 s in whole seconds and alike in both hands, "
+        "from there to the fingertips, and its dispersion"
     ),
     (
         "uptake of the agent by tissues: transfer constant, space and delay; what a digit takes up "

@@ -193,9 +193,9 @@ _PALM_PATHS: Final[Mapping[str, Sequence[tuple[float, float, float]]]] = {
         (14.4, -15.0, 56.4),
     ),
     "deep_palmar_branch": (  # between the flexor tendons of the two ulnar digits
-        (-13.8, -15.7, 40.0),
-        (-11.9, -15.6, 42.0),
-        (-8.3, -17.2, 47.6),
+        (40.0, -15.7, -13.8),
+        (42.0, -15.6, -11.9),
+        (46.8, -17.6, -8.9),
     ),
     "deep_arch": ((-18.0, -7.3, 48.0), (0.0, -7.1, 50.0), (21.0, -7.0, 47.2)),
 }
@@ -205,8 +205,9 @@ _ENDS_ABOVE: Final[Mapping[str, Mapping[int, str]]] = {
 }
 """First and last knots that lie beyond the flat end of another artery: as radii do not scale, an
 arch of a small hand would begin inside of it."""
-_AXIS: Final = {"superficial_arch": 0, "deep_palmar_branch": 1, "deep_arch": 0}
-"""Axis along which an artery runs, where it is not the hand's own."""
+_AXIS: Final = {"superficial_arch": 0, "deep_arch": 0}
+"""Axis along which an artery runs, where it is not the hand's own. None along y: series of images
+would need grids of a third orientation, three times the time for a single vessel."""
 
 
 def _path(person: Person, name: str) -> list[tuple[float, float, float]]:
