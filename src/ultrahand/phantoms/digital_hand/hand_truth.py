@@ -29,8 +29,9 @@ DEFINITIONS: Final[Mapping[str, str]] = {
         "working definition)"
     ),
     "subtype": (
-        "arch that does not join the two arteries: A superficial, B deep, C both, n/a none "
-        "(A as Leyden et al.; B and C a working definition)"
+        "arch that is lost (absent, occluded or fed by nothing), whatever the arteries at the "
+        "wrist: A superficial, B deep, C both, n/a none (A as Leyden et al.; B and C a working "
+        "definition)"
     ),
     "n_arch_connections": "complete palmar arches between radial and ulnar artery, 0 to 2",
     "reach": (
@@ -58,7 +59,7 @@ def hands_truth(subject: Subject) -> dict[str, object]:
 
 def _hand(hand: Hand) -> dict[str, object]:
     patent = tuple(_at_wrist(hand, name) for name in ("radial_artery", "ulnar_artery"))
-    superficial, deep = _complete(hand)
+    open_arches, complete = _arches(hand)
     reach = {f"{d}_{side}": reach_of(hand, d, side) for d, side in PROPER}
     fingers = [value for name, value in reach.items() if not name.startswith("1")]
     veins = {str(d): _veins(hand, d) for d in DIGITS}
@@ -66,9 +67,9 @@ def _hand(hand: Hand) -> dict[str, object]:
     return {
         "pattern_type": _TYPES[patent[0], patent[1]],
         "subtype": {(True, True): "n/a", (False, True): "A", (True, False): "B"}.get(
-            (superficial, deep), "C"
+            open_arches, "C"
         ),
-        "n_arch_connections": int(superficial) + int(deep),
+        "n_arch_connections": sum(complete),
         "reach": reach,
         "n_damaged_10": sum(value == 0 for value in reach.values()),
         "n_damaged_8": sum(value == 0 for value in fingers),
@@ -83,18 +84,18 @@ def _at_wrist(hand: Hand, name: str) -> bool:
     return bool(own) and own[0][0] <= _WRIST_M <= own[0][1]
 
 
-def _complete(hand: Hand) -> tuple[bool, bool]:
-    """Tell of the superficial and the deep arch whether each is fed from both sides, uncut."""
-    arteries = {v.name: v for v in hand.vessels if v.kind == "artery"}
-    found = []
-    for arch, branch, both in (
-        ("superficial_arch", "radial_superficial_branch", {"ulnar_artery"}),
-        ("deep_arch", "deep_palmar_branch", {"radial_artery"}),
+def _arches(hand: Hand) -> tuple[tuple[bool, bool], tuple[bool, bool]]:
+    """Tell of superficial and deep arch whether each is open, and whether fed from both sides."""
+    feeders = {v.name: set(v.feeders) for v in hand.vessels if v.kind == "artery"}
+    is_open, complete = [], []
+    for arch, branch, artery in (
+        ("superficial_arch", "radial_superficial_branch", "ulnar_artery"),
+        ("deep_arch", "deep_palmar_branch", "radial_artery"),
     ):
-        whole = arch in arteries and _uncut(hand, arch)
-        fed = whole and {branch, *both} <= set(arteries[arch].feeders)
-        found.append(fed and branch in arteries and bool(arteries[branch].feeders))
-    return found[0], found[1]
+        fed = feeders.get(arch, set())
+        is_open.append(_uncut(hand, arch) and bool(fed))
+        complete.append(is_open[-1] and {branch, artery} <= fed and bool(feeders[branch]))
+    return (is_open[0], is_open[1]), (complete[0], complete[1])
 
 
 def _uncut(hand: Hand, name: str) -> bool:
