@@ -100,7 +100,7 @@ def build_hand(
     )
     solids = [
         *layers(person, swelling),
-        *muscles(person),
+        *muscles(person, swelling),
         *capsules(person, lesions.synovitis_mm, lesions.effusion_mm),
         *tendons(person, swelling),
         *forearm(person),

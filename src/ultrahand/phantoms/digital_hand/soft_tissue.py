@@ -207,58 +207,73 @@ def _room(person: Person, digit: int, z: float) -> float:
 
 
 def _cores(person: Person, swelling: Swelling) -> Iterator[Solid]:
-    """Yield what fills wrist and palm inside of their fat: muscle up to below the knuckles.
+    """Yield what fills wrist and palm inside of their fat: muscle up to where the thumb parts.
 
-    They meet in flat planes; beyond the last one is the fat of the webs.
+    They end in flat planes; beyond the last one `muscles` go on in fat, each to its own end.
     """
     s, level, surface = person.scale, levels_of(person), outlines(person, swelling)
     depth = person.skin_mm + swelling.skin.get(0, 0.0)
-    base, head = person.rays[5].z_mm["mc"]
-    for name, region, low, high in (
-        ("wrist_core", "palm1", level.wrist, base + 0.6 * s),
-        ("palm_core1", "palm1", base + 0.6 * s, level.thumb),
-        ("palm_core2", "palm2", level.thumb, head - 7.0 * s),
+    base = person.rays[5].z_mm["mc"][0] + 0.6 * s
+    for name, low, high in (
+        ("wrist_core", level.wrist, base),
+        ("palm_core", base, level.thumb),
     ):
         path = []
         for z in np.linspace(low, high, 4):
-            centre, semi = (v / M_PER_MM for v in surface[region].at(np.array(z * M_PER_MM)))
+            centre, semi = (v / M_PER_MM for v in surface["palm1"].at(np.array(z * M_PER_MM)))
             a, b = (float(v) - depth - fat * s for v, fat in zip(semi, FAT_MM, strict=True))
             path.append((float(z), float(centre[0]), float(centre[1]), a, b))
         yield Solid(name=name, tissue="muscle", stack=tube_mm(path))
 
 
-def muscles(person: Person) -> Iterator[Solid]:
-    """Yield the muscles between the metacarpals, each in a thin layer of fat.
+def muscles(person: Person, swelling: Swelling) -> Iterator[Solid]:
+    """Yield the muscles between the metacarpals and beside the fifth, each in a thin layer of fat.
 
-    The other muscles of the palm are not told apart.
+    The other muscles of the palm are not told apart: they end where the thumb parts.
     """
-    s, rays = person.scale, person.rays
+    s, rays, level = person.scale, person.rays, levels_of(person)
 
-    def belly(name: str, path: list[Knot], cap: float) -> Iterator[Solid]:
+    def belly(name: str, path: list[Knot], caps: tuple[float, float]) -> Iterator[Solid]:
         thin = SEPTUM_MM * s
         inner = [(z, x, y, a - min(thin, 0.5 * a), b - thin) for z, x, y, a, b in path]
-        outer = tube_mm(path, caps=(cap, cap))
-        yield Solid(name=f"{name}_septum", tissue="subcutaneous_fat", stack=outer)
-        stack = tube_mm(inner, caps=(cap, cap))
-        yield Solid(name=name, tissue="muscle", stack=stack)
+        yield Solid(
+            name=f"{name}_septum", tissue="subcutaneous_fat", stack=tube_mm(path, caps=caps)
+        )
+        yield Solid(name=name, tissue="muscle", stack=tube_mm(inner, caps=caps))
 
     for d in (2, 3, 4):
         low = max(rays[n].z_mm["mc"][0] for n in (d, d + 1)) + 3.0 * s
-        high = min(rays[n].z_mm["mc"][1] for n in (d, d + 1)) - 7.0 * s
+        high = min(rays[n].z_mm["mc"][1] for n in (d, d + 1)) - 6.0 * s
         path: list[Knot] = []
-        for z in np.linspace(low, high, 4).tolist():
+        for z, deep in zip(np.linspace(low, high, 4).tolist(), (0.0, 0.8, 1.4, 1.2), strict=True):
             (left, y), (right, other) = rays[d + 1].at(z), rays[d].at(z)
             inner = left + semi_at(person, d + 1, z)[0], right - semi_at(person, d, z)[0]
             half = 0.5 * (inner[1] - inner[0]) - 0.7 * s
-            path.append((z, 0.5 * sum(inner), 0.5 * (y + other) - 0.2 * s, half, 5.0 * s))
-        yield from belly(f"interosseus{d}", path, 8.0 * s)
-    low, high = 50.5 * s, levels_of(person).thumb
+            middle = 0.5 * (y + other) - (0.2 + 0.7 * deep) * s
+            path.append((z, 0.5 * sum(inner), middle, half, (4.8 + 0.7 * deep) * s))
+        yield from belly(f"interosseus{d}", path, (8.0 * s, 12.0 * s))
+    low, high = 50.5 * s, level.thumb
     first: list[Knot] = []
     for z in (low, 0.5 * (low + high), high):
         left, right = rays[2].at(z)[0] + 8.4 * s, rays[1].at(z)[0] - 9.4 * s
         half = max(0.5 * (right - left), 0.5)
         first.append((z, 0.5 * (left + right), 0.4 * s, half, 5.6 * s))
-    yield from belly("interosseus1", first, 3.0 * s)
+    yield from belly("interosseus1", first, (3.0 * s, 3.0 * s))
+    yield from belly("hypothenar", _hypothenar(person, swelling), (0.0, 12.0 * s))
+
+
+def _hypothenar(person: Person, swelling: Swelling) -> list[Knot]:
+    """Return what goes on of the muscle on the little finger's side, to below its knuckle."""
+    s, low = person.scale, levels_of(person).thumb
+    surface = outlines(person, swelling)["palm2"]
+    depth = person.skin_mm + swelling.skin.get(0, 0.0) + FAT_MM[0] * s
+    path: list[Knot] = []
+    for z in np.linspace(low, person.rays[5].z_mm["mc"][1] - 6.0 * s, 3).tolist():
+        centre, semi = (v / M_PER_MM for v in surface.at(np.array(z * M_PER_MM)))
+        x, y = person.rays[5].at(z)
+        left, right = float(centre[0] - semi[0]) + depth, x - semi_at(person, 5, z)[0] - 0.7 * s
+        path.append((z, 0.5 * (left + right), y - 3.0 * s, 0.5 * (right - left), 7.0 * s))
+    return path
 
 
 def tendons(person: Person, swelling: Swelling) -> Iterator[Solid]:
