@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from commands import snapshot, ultrahand
 
-from making import volumes
+from making import planned, volumes
 from phantoms.digital_hand import hands
 from ultrahand.cli import simulate as simulate_module
 from ultrahand.cli.simulate_plan import plan_of
@@ -111,7 +111,15 @@ def test_the_exam_file_names_every_series(exam):
     assert [(s["name"], s["kind"], s["file"]) for s in table["series"]] == [
         (name, name, f"{name}.h5") for name in NAMES
     ]
-    assert table["series"][-1]["options"] == {"frame-time": 8.0}
+    assert table["series"][-1]["options"] == {"frame-time": 7.5}
+
+
+def test_the_dynamic_series_is_cut_into_equal_frames(exam):
+    """400 spokes of 3 partitions: 8 frames of 50 spokes, none of them short."""
+    plan = planned(read_raw(exam / "dynamic.h5"), frame_time_s=7.5)
+    (series,) = plan.series
+    assert [len(volume.rows) for volume in series.volumes] == [150] * 8
+    assert "short last frame" not in {finding.field for finding in plan.findings}
 
 
 def test_the_truth_says_how_it_was_made(exam):

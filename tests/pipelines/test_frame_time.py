@@ -189,6 +189,15 @@ def test_a_last_frame_of_one_readout_lasts_as_long_as_a_readout(raw):
     assert times.duration_s == (0.06,) * 13 + (0.02,)
 
 
+@pytest.mark.parametrize(("frame_time_s", "short"), [(0.2, False), (0.28, False), (0.3, True)])
+def test_a_short_last_frame_is_told(raw, frame_time_s, short):
+    """40 readouts of 20 ms: 4 x 10, 14 + 14 + 12, 15 + 15 + 10."""
+    found = [
+        f for f in planned(raw, frame_time_s=frame_time_s).findings if f.field.startswith("sh")
+    ]
+    assert bool(found) == short
+
+
 # --- what cannot be cut ---------------------------------------------------------------------------
 
 

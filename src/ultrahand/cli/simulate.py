@@ -19,8 +19,9 @@ from ultrahand.cli.supervise import finish_undisturbed
 from ultrahand.errors import InputError
 from ultrahand.io.write_ismrmrd import write_hdf5
 from ultrahand.phantoms.digital_hand.assumptions import ASSUMPTIONS
+from ultrahand.phantoms.digital_hand.dynamic_series import frame_time_s
 from ultrahand.phantoms.digital_hand.fields import make_fields
-from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS, Dynamic, Protocol
+from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS, Dynamic
 from ultrahand.phantoms.digital_hand.series import raw_of
 from ultrahand.phantoms.digital_hand.setting import Setting
 from ultrahand.phantoms.digital_hand.subject import make_subject
@@ -69,7 +70,7 @@ def _make(options: argparse.Namespace, script: str | None, made: Path) -> None:
     check_room(total_bytes(planned) + truth_bytes(protocol, planned), made)
     _measure(setting, made, show=not options.quiet)
     write_truth(setting, planned, made)
-    (made / "exam.toml").write_text(_exam(options, protocol, script), encoding="utf-8")
+    (made / "exam.toml").write_text(_exam(options, setting, script), encoding="utf-8")
     summary = _summary(options, script, [*files_of(made), SUMMARY])
     (made / SUMMARY).write_text(summary, encoding="utf-8")
 
@@ -103,8 +104,9 @@ def _measure(setting: Setting, folder: Path, *, show: bool) -> None:
             write_hdf5(raw, folder / f"{series.name}.h5")
 
 
-def _exam(options: argparse.Namespace, protocol: Protocol, script: str | None) -> str:
+def _exam(options: argparse.Namespace, setting: Setting, script: str | None) -> str:
     """Return the examination file."""
+    protocol = setting.protocol
     label = options.preset.replace("_", "") + ("script" if script else "")
     lines = [
         "[exam]",
@@ -119,7 +121,7 @@ def _exam(options: argparse.Namespace, protocol: Protocol, script: str | None) -
         lines += ["", "[[series]]", f'name = "{series.name}"', f'file = "{series.name}.h5"']
         lines.append(f'kind = "{series.kind}"')
         if isinstance(series, Dynamic):
-            lines.append(f'options = {{ "frame-time" = {series.frame_s} }}')
+            lines.append(f'options = {{ "frame-time" = {frame_time_s(setting, series)} }}')
     return "\n".join(lines) + "\n"
 
 

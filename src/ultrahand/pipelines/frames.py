@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ultrahand.records.arrays import Float64, Ints
     from ultrahand.records.raw import RawData
 
+_WHOLE: Final = 0.8
+"""Share of the usual number of readouts from which a last frame is like the others."""
 _SLACK: Final = 1e-6
 """Of a frame: a stamp so near to the next frame belongs to it. Stamps are whole ticks of at least
 1 ms, which binary fractions only come near to."""
@@ -58,16 +60,16 @@ def frames_of(
     times_s, _, _ = readout_times(raw, rows)  # its findings come with the frame times
     since_s = times_s - times_s[rows].min()
     frame_of = _number(since_s, rows, frame_time_s)
+    counts = np.bincount(frame_of[rows])
     frames = split_frames(volumes, frame_of)
     sizes = [len(frame.rows) for frame in frames]
     note = info(
         "frames",
-        found=f"{int(frame_of[rows].max()) + 1} of {frame_time_s:g} s, {min(sizes)} to "
-        f"{max(sizes)} readouts each",
+        found=f"{len(counts)} of {frame_time_s:g} s, {min(sizes)} to {max(sizes)} readouts each",
         expected="--frame-time",
         remedy="sorted by acquisition_time_stamp",
     )
-    return frames, [note, *_undersampled(frames, encodings)]
+    return frames, [note, *_short(counts), *_undersampled(frames, encodings)]
 
 
 def _number(since_s: Float64, rows: Ints, frame_time_s: float) -> Ints:
@@ -109,6 +111,21 @@ def _check_kind(volumes: list[Volume], encodings: Mapping[int, EncodingPlan]) ->
             "--frame-time cuts a continuous acquisition of one slice or slab; this measurement has "
             f"{several}: leave it out"
         )
+
+
+def _short(counts: Ints) -> list[Finding]:
+    """Warn of a last frame that holds fewer readouts than the others do."""
+    usual = float(np.median(counts[:-1])) if len(counts) > 1 else 0.0
+    if counts[-1] >= _WHOLE * usual:
+        return []
+    return [
+        warning(
+            "short last frame",
+            found=f"{counts[-1]} readouts; the others hold {usual:g}",
+            expected=f"at least {_WHOLE:.0%} of that",
+            remedy="reconstructed as it is, with more noise and streaks: leave it out of curves",
+        )
+    ]
 
 
 def _undersampled(frames: list[Volume], encodings: Mapping[int, EncodingPlan]) -> list[Finding]:

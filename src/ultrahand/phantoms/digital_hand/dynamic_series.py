@@ -98,10 +98,16 @@ def dynamic(
             tolerance=_DYNAMIC_TOLERANCE,
             threads=setting.threads,
         ).reshape(-1, coils.n_coils, scan.n_samples)
-    count = scan.n_samples * len(values) * series.frame_s / (len(spokes) * n * series.tr_s)
+    count = float(scan.n_samples * n * series.frame_spokes)
     level = proton_noise(series, excite, series.echo_time_s, count)
     scan = replace(scan, noise=receiver_noise(rng, coils, level, series.sample_time_s))
     return scan, Ready(scan=scan, values=values[None, None]), lambda header: header, coils
+
+
+def frame_time_s(setting: Setting, series: Dynamic) -> float:
+    """Return how long the spokes of one frame take, to the microsecond."""
+    partitions = dynamic_scan(setting, series, None).n_partitions
+    return round(series.frame_spokes * partitions * series.tr_s, 6)
 
 
 def shot_times_s(series: Dynamic, scan: NonCartesianScan) -> Float64:

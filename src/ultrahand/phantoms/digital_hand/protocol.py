@@ -68,7 +68,8 @@ class Dynamic:
     flip_deg: float
     n_spokes: int
     sample_time_s: float
-    frame_s: float
+    frame_spokes: int
+    """Spokes of a frame as `exam` cuts them: a divisor of all, so that none is short."""
     snr: float = 12.0
 
 
@@ -192,7 +193,7 @@ def _sodium_b1(voxel_m: float, n_spokes: int, n_coils: int, sample_time_s: float
 
 
 def _dynamic(
-    voxel_m: float, partition_m: float, tr_s: float, n_spokes: int, frame_s: float
+    voxel_m: float, partition_m: float, tr_s: float, n_spokes: int, frame_spokes: int
 ) -> Dynamic:
     return Dynamic(
         name="dynamic",
@@ -204,7 +205,7 @@ def _dynamic(
         flip_deg=18.0,
         n_spokes=n_spokes,
         sample_time_s=5e-6,
-        frame_s=frame_s,
+        frame_spokes=frame_spokes,
     )
 
 
@@ -224,7 +225,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = {
             b1_m=8e-3,
             sodium=_sodium(10e-3, 300, 1, 16e-6),
             sodium_b1=_sodium_b1(15e-3, 150, 1, 16e-6),
-            dynamic=_dynamic(8e-3, 16e-3, 50e-3, 400, 8.0),
+            dynamic=_dynamic(8e-3, 16e-3, 50e-3, 400, 50),
         ),
     ),
     "small": Protocol(
@@ -242,7 +243,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = {
             b1_m=4e-3,
             sodium=_sodium(4e-3, 2000, 1, 20e-6),
             sodium_b1=_sodium_b1(6e-3, 800, 1, 16e-6),
-            dynamic=_dynamic(3e-3, 6e-3, 36e-3, 800, 4.0),
+            dynamic=_dynamic(3e-3, 6e-3, 36e-3, 800, 16),
         ),
     ),
     "full": Protocol(
@@ -260,7 +261,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = {
             b1_m=4.2e-3,
             sodium=_sodium(1.5e-3, 6000, 8, 12.5e-6),
             sodium_b1=_sodium_b1(4e-3, 2000, 8, 16e-6),
-            dynamic=_dynamic(1.4e-3, 2.8e-3, 5.5e-3, 1500, 2.5),
+            dynamic=_dynamic(1.4e-3, 2.8e-3, 5.5e-3, 1500, 30),
         ),
     ),
 }
