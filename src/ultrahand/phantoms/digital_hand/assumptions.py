@@ -23,7 +23,11 @@ ASSUMPTIONS: Final = (
     ),
     "shape and place of bones, thickness of their cortex; only their lengths are published",
     "thickness of cartilage (0.5 to 1 mm a side), of the fluid between and of the joints' lining",
-    "shape, place and thickness of skin, fat, muscles, tendons and their sheaths",
+    (
+        "shape, place and thickness of skin, fat, muscles, tendons and their sheaths; across, the "
+        "palm is one ellipse, and of its muscles only the interossei and the hypothenar are told "
+        "apart"
+    ),
     (
         "courses and branching of arteries and veins, a dorsal vein without a way over the knuckle "
         "joining one beside it, and lumina of all vessels but the proper digital arteries"
