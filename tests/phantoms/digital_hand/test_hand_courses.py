@@ -127,7 +127,7 @@ def test_tissue_takes_up_what_its_arteries_bring():
     """Of digit 2 one artery is left, of 3 none; 4 is late, of 5 one ends in the first phalanx."""
     arrivals, found = arrivals_of(hands.subject(script=FED)), fed(FED)
     wrist = min(arrivals["radial_artery"], arrivals["ulnar_artery"])
-    for name in ("palm1_skin", "palm_core", "mcp3_synovium", "interosseus2"):
+    for name in ("palm1_skin", "palm_core1", "mcp3_synovium", "interosseus2"):
         assert (found[name].arrival_s, found[name].supply) == (wrist, 1.0)
     expected = {
         1: ("proper_1_radial_P", 1.0),

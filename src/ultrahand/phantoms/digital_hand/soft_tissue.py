@@ -207,29 +207,35 @@ def _room(person: Person, digit: int, z: float) -> float:
 
 
 def _cores(person: Person, swelling: Swelling) -> Iterator[Solid]:
-    """Yield what fills wrist and palm inside of their fat: muscle up to where the thumb parts.
+    """Yield what fills wrist and palm inside of their fat: muscle up to below the knuckles.
 
-    They end in flat planes; beyond the last one `muscles` go on in fat, each to its own end.
+    They meet in flat planes; beyond the last one `muscles` go on in fat, each to its own end.
     """
     s, level, surface = person.scale, levels_of(person), outlines(person, swelling)
     depth = person.skin_mm + swelling.skin.get(0, 0.0)
     base = person.rays[5].z_mm["mc"][0] + 0.6 * s
-    for name, low, high in (
-        ("wrist_core", level.wrist, base),
-        ("palm_core", base, level.thumb),
+    for name, region, low, high in (
+        ("wrist_core", "palm1", level.wrist, base),
+        ("palm_core1", "palm1", base, level.thumb),
+        ("palm_core2", "palm2", level.thumb, _core_end_mm(person)),
     ):
         path = []
         for z in np.linspace(low, high, 4):
-            centre, semi = (v / M_PER_MM for v in surface["palm1"].at(np.array(z * M_PER_MM)))
+            centre, semi = (v / M_PER_MM for v in surface[region].at(np.array(z * M_PER_MM)))
             a, b = (float(v) - depth - fat * s for v, fat in zip(semi, FAT_MM, strict=True))
             path.append((float(z), float(centre[0]), float(centre[1]), a, b))
         yield Solid(name=name, tissue="muscle", stack=tube_mm(path))
 
 
+def _core_end_mm(person: Person) -> float:
+    """Return where the muscles of the palm begin to end, each for itself."""
+    return person.rays[5].z_mm["mc"][1] - 13.0 * person.scale
+
+
 def muscles(person: Person, swelling: Swelling) -> Iterator[Solid]:
     """Yield the muscles between the metacarpals and beside the fifth, each in a thin layer of fat.
 
-    The other muscles of the palm are not told apart: they end where the thumb parts.
+    The other muscles of the palm are not told apart: they end in a plane below the knuckles.
     """
     s, rays, level = person.scale, person.rays, levels_of(person)
 
@@ -259,20 +265,20 @@ def muscles(person: Person, swelling: Swelling) -> Iterator[Solid]:
         half = max(0.5 * (right - left), 0.5)
         first.append((z, 0.5 * (left + right), 0.4 * s, half, 5.6 * s))
     yield from belly("interosseus1", first, (3.0 * s, 3.0 * s))
-    yield from belly("hypothenar", _hypothenar(person, swelling), (0.0, 12.0 * s))
+    yield from belly("hypothenar", _hypothenar(person, swelling), (0.0, 8.0 * s))
 
 
 def _hypothenar(person: Person, swelling: Swelling) -> list[Knot]:
     """Return what goes on of the muscle on the little finger's side, to below its knuckle."""
-    s, low = person.scale, levels_of(person).thumb
+    s = person.scale
     surface = outlines(person, swelling)["palm2"]
     depth = person.skin_mm + swelling.skin.get(0, 0.0) + FAT_MM[0] * s
     path: list[Knot] = []
-    for z in np.linspace(low, person.rays[5].z_mm["mc"][1] - 6.0 * s, 3).tolist():
+    for z in np.linspace(_core_end_mm(person), person.rays[5].z_mm["mc"][1] - 4.5 * s, 3).tolist():
         centre, semi = (v / M_PER_MM for v in surface.at(np.array(z * M_PER_MM)))
         x, y = person.rays[5].at(z)
         left, right = float(centre[0] - semi[0]) + depth, x - semi_at(person, 5, z)[0] - 0.7 * s
-        path.append((z, 0.5 * (left + right), y - 3.0 * s, 0.5 * (right - left), 7.0 * s))
+        path.append((z, 0.5 * (left + right), y + 0.3 * s, 0.5 * (right - left), 4.5 * s))
     return path
 
 
