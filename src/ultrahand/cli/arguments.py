@@ -83,7 +83,9 @@ def add_exam(commands: Commands) -> None:
         help="read what is done and compare it by hash, not by size alone",
     )
     parser.add_argument(
-        "--force", action="store_true", help="use a folder that holds files of others"
+        "--force",
+        action="store_true",
+        help="use a folder that holds files of others; those that are called as ours are replaced",
     )
     _add_common(parser)
     parser.set_defaults(run=_lazy("exam"), supervises=True)

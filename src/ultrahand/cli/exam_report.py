@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from ultrahand import __version__
 from ultrahand.cli.exam_page import Source, page_of
-from ultrahand.cli.exam_stage import INTERRUPTED, Digests
+from ultrahand.cli.exam_stage import INTERRUPTED
 from ultrahand.cli.explain import explain_error, is_full_disk
 from ultrahand.cli.supervise import finish_undisturbed, shared_file, undisturbed, watched
 from ultrahand.errors import EXIT_DEFECT, EXIT_INTERRUPTED, ResourceError
@@ -48,7 +48,6 @@ def make_report(
     exam: Examination,
     rows: Sequence[Row],
     store: WorkStore,
-    digests: Digests,
     *,
     by_hash: bool,
     verbose: bool,
@@ -61,8 +60,6 @@ def make_report(
         The examination, and what became of its series.
     store
         Holds the outputs, and will hold the page.
-    digests
-        Hashes of inputs.
     by_hash
         Whether a page that is there is compared by hash.
     verbose
@@ -74,7 +71,7 @@ def make_report(
         The place of the page is taken by a file of others, or an input.
     """
     name = report_stage(exam)
-    source = Source(exam, rows, store.folder, digests.of(exam.file), _matplotlib_version())
+    source = Source(exam, rows, store.folder, exam.sha256, _matplotlib_version())
     if source.matplotlib is None:
         log.warning("%s has no pictures: pip install 'ultrahand[report]', then run again", REPORT)
     options = {

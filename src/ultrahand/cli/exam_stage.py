@@ -14,10 +14,16 @@ from ultrahand.cli.arguments import input_files
 from ultrahand.cli.exam_job import Job, parts_of, reconstruct_in_child
 from ultrahand.cli.series_options import as_resolved
 from ultrahand.cli.supervise import Ended, shared_file, undisturbed, watched
-from ultrahand.errors import EXIT_DEFECT, EXIT_INPUT, EXIT_INTERRUPTED, ResourceError
+from ultrahand.errors import (
+    EXIT_DEFECT,
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    ResourceError,
+    one_line,
+)
 from ultrahand.io.file_bytes import Unchanged
 from ultrahand.io.sidecar import sha256_of
-from ultrahand.io.work_record import stage_key
+from ultrahand.io.work_record import Record, stage_key
 from ultrahand.io.work_store import State, WorkStore
 from ultrahand.pipelines.exam import StageResult, Status
 from ultrahand.records.findings import Finding, Level
@@ -55,10 +61,17 @@ class Digests:
         return Unchanged.now(path) != self._known[path][0]
 
 
-def run_stage(
-    job: Job, store: WorkStore, digests: Digests, *, by_hash: bool, followers: Sequence[str] = ()
-) -> Outcome:
-    """Bring a stage to its end, or keep what is done.
+def standing(job: Job, store: WorkStore) -> StageResult:
+    """Return what an earlier run left of a stage, whatever it was made from."""
+    _, record = store.lookup(job.stage.name, "")
+    there = record is not None and all(o.is_there(store.folder) for o in record.outputs)
+    if record is None or not (record.done and there and _is_whole(record)):
+        return StageResult(status=Status.NOT_RUN)
+    return _done(tuple(output.path for output in record.outputs), record.facts)
+
+
+def look_up(job: Job, store: WorkStore, digests: Digests, *, by_hash: bool) -> Outcome | str:
+    """Return what a stage came to where it is done or cannot be; else the key of what it makes.
 
     Parameters
     ----------
@@ -70,13 +83,6 @@ def run_stage(
         Hashes of inputs.
     by_hash
         Whether outputs that are there are compared by hash.
-    followers
-        Stages that use these outputs: theirs go when these go.
-
-    Raises
-    ------
-    UsageError
-        The place of an output is taken by a file of others, or an input.
     """
     name = job.stage.name
     inputs = input_files(job.options)
@@ -84,22 +90,53 @@ def run_stage(
         hashes = {role: digests.of(path) for role, path in inputs.items()}
     except OSError as error:
         reason = f"{job.stage.series.file.name}: cannot be read ({error.strerror})"
-        return _failed(job, reason, code=EXIT_INPUT)
+        kept = " (images of an earlier run stay)" * (standing(job, store).status is Status.DONE)
+        return failed(job, reason + kept, code=EXIT_INPUT)
     made_from = {"command": job.command(), "label": job.label, **as_resolved(job.options)}
     key = stage_key(name, inputs=hashes, options=made_from, version=__version__)
     state, record = store.lookup(name, key, by_hash=by_hash)
-    if state is State.DONE and record is not None:
+    if state is State.DONE and record is not None and _is_whole(record):
         log.warning("%s: is done, not done again", job.title)
         outputs = tuple(output.path for output in record.outputs)
         return Outcome(_done(outputs, record.facts))
+    return key
+
+
+def make(
+    job: Job, store: WorkStore, digests: Digests, key: str, *, followers: Sequence[str] = ()
+) -> Outcome:
+    """Make a stage anew.
+
+    Parameters
+    ----------
+    job, store, digests
+        As in `look_up`.
+    key
+        From `look_up`.
+    followers
+        Stages that use these outputs: theirs go when these go.
+
+    Raises
+    ------
+    ResourceError
+        The disk is full or read-only.
+    UsageError, InputError
+        The place of an output is taken by a file of others, or an input.
+    """
     # Images of other data or options must not pass for these, nor a report that shows them.
-    for stage in (*(followers if record else ()), name):
+    known = job.stage.name in store.stages()
+    for stage in (*(followers if known else ()), job.stage.name):
         store.withdraw(stage)
-    log.info("%s: reconstructing %s", job.title, job.stage.series.file.name)
+    log.info("%s: reconstructing %s", job.title, one_line(job.stage.series.file.name))
     begun = time.monotonic()
     outcome = _attempt(job, store, digests, key)
     log.info("%s: %s after %.1f s", job.title, outcome.result.status, time.monotonic() - begun)
     return outcome
+
+
+def _is_whole(record: Record) -> bool:
+    """Tell whether a record has what is taken from it; else it is as good as none."""
+    return type(record.facts.get("n_findings")) is int
 
 
 def _attempt(job: Job, store: WorkStore, digests: Digests, key: str) -> Outcome:
@@ -136,7 +173,7 @@ def _outcome(job: Job, ended: Ended, told: Mapping[str, Any]) -> Outcome:
         reason = ended.words or str(told.get("reason") or f"ended with code {ended.code}")
         file = job.stage.series.file.name
         parts = parts_of(ended.error, file=file) if ended.words else told.get("refusal")
-        return _failed(
+        return failed(
             job,
             reason,
             code=ended.code or EXIT_DEFECT,
@@ -153,14 +190,14 @@ def _take_over(
     changed = [path for path in input_files(job.options).values() if digests.changed(path)]
     if changed:
         reason = f"{changed[0].name}: changed while it was read; run again when it is complete"
-        return _failed(job, reason, code=EXIT_INPUT)
+        return failed(job, reason, code=EXIT_INPUT)
     places = {f"{job.folder}/{name}": place / name for name in told["outputs"]}
     facts = {"n_findings": told["n_findings"]}
     try:
         with undisturbed():
             store.finish(job.stage.name, key, places, facts)
     except ResourceError as error:
-        return _failed(job, str(error), code=error.exit_code, ends_run=True)
+        return failed(job, str(error), code=error.exit_code, ends_run=True)
     return Outcome(_done(tuple(places), facts))
 
 
@@ -168,9 +205,11 @@ def _done(outputs: tuple[str, ...], facts: Mapping[str, Any]) -> StageResult:
     return StageResult(status=Status.DONE, outputs=outputs, n_findings=int(facts["n_findings"]))
 
 
-def _failed(
+def failed(
     job: Job, reason: str, *, code: int, ends_run: bool = False, refusal: Finding | None = None
 ) -> Outcome:
+    """Say why a stage failed, and return it."""
+    reason = one_line(reason, limit=2000)
     log.error("%s: failed: %s", job.title, reason)
     result = StageResult(status=Status.FAILED, reason=reason, refusal=refusal)
     return Outcome(result, code, ends_run)

@@ -14,6 +14,7 @@ from ultrahand.errors import (
     InputError,
     ResourceError,
     UltrahandError,
+    one_line,
 )
 
 _IO: Final = f"{os.sep}ultrahand{os.sep}io{os.sep}"
@@ -35,7 +36,7 @@ def explain_error(error: Exception, *, file: str) -> tuple[int, str]:
         Name of the command's input, for refusals that do not know their file.
     """
     if isinstance(error, InputError):
-        return error.exit_code, f"{error.file or file}: {error}"
+        return error.exit_code, f"{one_line(error.file or file)}: {error}"
     if isinstance(error, UltrahandError):
         return error.exit_code, str(error)
     if isinstance(error, BrokenPipeError):

@@ -39,7 +39,7 @@ def check_folder(folder: Path, *, force: bool, besides: Collection[Path], hidden
     folder
         Where it shall stand; may be missing, but not the folder above it.
     force
-        Whether a folder of others is taken too.
+        Whether a folder of others is taken too; never another data set.
     besides
         Files that do not count, such as the log.
     hidden
@@ -61,6 +61,11 @@ def check_folder(folder: Path, *, force: bool, besides: Collection[Path], hidden
         found = [path for path in folder.iterdir() if path.name != hidden]
     except OSError as error:
         raise UsageError(f"{name} cannot be used ({error.strerror}); choose another -o") from None
+    if os.path.lexists(folder / DESCRIPTION) and not _is_ours(folder / DESCRIPTION):
+        raise UsageError(
+            f"{name} holds another data set, whose {DESCRIPTION} is not of ultrahand; choose "
+            "another -o"
+        )
     others = [path for path in found if not any(is_same_file(path, own) for own in besides)]
     if others and not force and not _is_ours(folder / DESCRIPTION):
         raise UsageError(

@@ -71,6 +71,8 @@ class Examination:
     spheres: Path | None
     protocol: str | None
     series: tuple[ExamSeries, ...]
+    sha256: str = ""
+    """Of the file as it was read: it may be another one by now."""
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -100,11 +102,13 @@ def read_exam(path: Path, *, option_names: Collection[str]) -> Examination:
         itself.
     """
     with naming(path):
-        document = read_toml(path)
+        document, sha256 = read_toml(path)
         check_keys("exam.toml", document, ("exam", "series"))
         exam = Fields("[exam]", as_table(document.get("exam"), "[exam]"), path.parent)
         exam.only("subject", "session", "hand", "protocol", *_FILES)
         tables = document.get("series")
+        if isinstance(tables, dict):
+            raise refuse("[series]", "one table", "a list of them", "write [[series]]")
         if not isinstance(tables, list) or not tables:
             raise refuse("[[series]]", "none", "at least one", "add one for each measurement")
         series = _all_series(tables, path.parent, option_names)
@@ -114,6 +118,7 @@ def read_exam(path: Path, *, option_names: Collection[str]) -> Examination:
                 check_exam_file(name, file)
         return Examination(
             file=path,
+            sha256=sha256,
             subject=exam.label("subject"),
             session=exam.label("session"),
             hand=exam.one_of("hand", HANDS),
@@ -131,7 +136,8 @@ def _all_series(
     for number, table in enumerate(tables, start=1):
         reader = Fields(f"[[series]] {number}", as_table(table, f"[[series]] {number}"), folder)
         name = reader.text("name")
-        if not re.fullmatch("[A-Za-z0-9_-]+", name) or not 0 < len(label_of(name)) <= MAX_LABEL:
+        fits = re.fullmatch(f"[A-Za-z0-9_-]{{1,{MAX_LABEL}}}", name)
+        if not fits or not label_of(name):
             expected = f"at most {MAX_LABEL} letters and digits, with - and _"
             raise reader.refuse("name", "another text", expected, "rename it")
         # File systems may not tell upper from lower case, and labels have neither - nor _.

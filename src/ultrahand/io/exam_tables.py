@@ -38,7 +38,7 @@ class _Range(NamedTuple):
     expected: str
 
 
-_ANY: Final = _Range(-math.inf, math.inf, "a number")
+_PLACE_MM: Final = _Range(-_MAX_MM, _MAX_MM, f"a number of at most {_MAX_MM:g} mm")
 _POSITIVE: Final = _Range(math.ulp(0.0), math.inf, "a number above 0")
 _NOT_NEGATIVE: Final = _Range(0.0, math.inf, "a number from 0 on")
 _FRACTION: Final = _Range(0.0, 1.0, "a number from 0 to 1")
@@ -153,7 +153,7 @@ def _check_row(where: str, row: Mapping[str, str], required: Iterable[str]) -> N
         raise refuse(f"{where}, name", "none", "a name", _REMEDY)
     if row.get("side", "n/a") not in ("left", "right", "n/a"):
         raise refuse(f"{where}, side", repr(row["side"]), "left or right", _REMEDY)
-    ranges = {**dict.fromkeys(_PLACE, _ANY), **_OPTIONAL}
+    ranges = {**dict.fromkeys(_PLACE, _PLACE_MM), **_OPTIONAL}
     for name, cell in row.items():
         if name in ranges and (cell != "n/a" or name in required):
             _check_number(f"{where}, {name}", cell, ranges[name])

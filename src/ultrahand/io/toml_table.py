@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import stat
 import tomllib
@@ -21,8 +22,8 @@ MAX_LABEL: Final = 64
 Table = Mapping[str, object]
 
 
-def read_toml(path: Path) -> Table:
-    """Read a TOML file.
+def read_toml(path: Path) -> tuple[Table, str]:
+    """Read a TOML file; return it with the sha256 of the bytes that were read.
 
     Raises
     ------
@@ -31,16 +32,16 @@ def read_toml(path: Path) -> Table:
     InputError
         No regular file, one that is too large or empty, or no TOML.
     """
-    text = _text(path)
+    data = _bytes(path)
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(_text(data)), hashlib.sha256(data).hexdigest()
     except tomllib.TOMLDecodeError as error:
         raise refuse("file", f"no TOML: {error}", "TOML", "correct that line") from None
     except RecursionError:
         raise refuse("file", "brackets without end", "TOML", "correct it") from None
 
 
-def _text(path: Path) -> str:
+def _bytes(path: Path) -> bytes:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise refuse("file", "no regular file", "a file in TOML", "give the exam.toml itself")
@@ -57,6 +58,10 @@ def _text(path: Path) -> str:
     if len(data) > MAX_BYTES:
         found = f"more than {MAX_BYTES} bytes"
         raise refuse("file", found, "a short list of series", "give the exam.toml itself")
+    return data
+
+
+def _text(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:

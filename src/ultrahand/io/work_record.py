@@ -16,6 +16,9 @@ from ultrahand.io.sidecar import sha256_of
 FORMAT: Final = 1
 """Version of the records; those of another are as good as none."""
 
+_LATER_NS: Final = 2**63
+"""After every time stamp."""
+
 Facts = Mapping[str, object]
 
 
@@ -53,6 +56,10 @@ class Output:
     def of(cls, path: str, place: Path) -> Self:
         """Describe a file that will be called ``path``."""
         return cls(path=path, n_bytes=place.stat().st_size, sha256=sha256_of(place))
+
+    def is_there(self, folder: Path) -> bool:
+        """Tell whether there is a file of that name and size in a folder."""
+        return self.is_at(folder, recorded_ns=_LATER_NS)
 
     def is_at(self, folder: Path, *, recorded_ns: int | None) -> bool:
         """Tell whether the file is there as it was made.

@@ -223,14 +223,17 @@ class WorkStore:
 
     def _refuse_input(self, path: str) -> None:
         place = self.folder / path
-        if any(is_same_file(place, given) for given in self._inputs):
+        with writing_in(place):  # links in a circle
+            over = any(is_same_file(place, given) for given in self._inputs)
+            kept = any(is_same_file(place, given) for given in self._kept)
+        if over:
             raise InputError(
                 f"-o {self.folder.name}",
                 found=f"{place.name} is an input",
                 expected="outputs apart from inputs, which are never overwritten",
                 remedy="choose another -o",
             )
-        if any(is_same_file(place, given) for given in self._kept):
+        if kept:
             raise UsageError(f"{place.name} is the log and is never overwritten; choose another")
 
     def _remove_empty(self, folder: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from ultrahand.errors import one_line
 from ultrahand.pipelines.options import Method
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ class Row:
     """The reason in its parts, where an input was refused; no column of the table."""
 
 
+_CELL: Final = 10**6
+"""Characters of a cell: a series of many images has a long list of them."""
 COLUMNS: Final = ("series", "kind", "status", "reason", "outputs", "n_findings")
 
 
@@ -162,7 +165,7 @@ def as_tsv(rows: Iterable[Row]) -> str:
         count = "n/a" if row.n_findings is None else str(row.n_findings)
         outputs = ",".join(row.outputs) or "n/a"
         cells = (row.series, row.kind, row.status.value, row.reason or "n/a", outputs, count)
-        lines.append("\t".join(cells))
+        lines.append("\t".join(one_line(cell, limit=_CELL) for cell in cells))
     return "\n".join(lines) + "\n"
 
 
