@@ -1,6 +1,7 @@
 """``ultrahand exam``: a whole examination, and what a run that is broken off leaves."""
 
 import errno
+import hashlib
 import io
 import json
 import os
@@ -491,6 +492,48 @@ def test_notes_of_the_user_stay(given, done, run):
     assert [path.read_bytes() for path in notes] == [b"mine"] * 2
 
 
+def test_the_table_says_what_is_there_at_every_moment(given, done):
+    """While one series is made anew, the others are done."""
+    change_option(given, done)
+    process = started(given, done)
+    found = []
+    while process.poll() is None:
+        found.append({name: row["status"] for name, row in rows(done).items()})
+    process.communicate()
+    assert {status["T1"] for status in found} == {"done"}
+    assert {status["echoes"] for status in found} == {"done", "not run"}
+
+
+def test_a_damaged_record_is_as_good_as_none(given, done, run, sources):
+    (path,) = (done / HIDDEN / "records").glob("*recon_T1.json")
+    path.write_text(path.read_text().replace("n_findings", "findings"))
+    assert remade(run(given / "exam.toml")) == {"T1"}
+    assert tree(done) == tree(sources / "out")
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_an_exam_file_that_changes_under_a_run_is_the_next_run_s(gone, given, run, tmp_path):
+    """The page shows what was read, with its hash; the next run is as undisturbed."""
+    exam, out = given / "exam.toml", tmp_path / "out"
+    before = exam.read_bytes()
+    process = started(given, out)
+    wait_for((out / "exam.tsv").exists)
+    if gone:
+        exam.unlink()
+    else:
+        exam.write_bytes(before.replace(b'hand = "right"', b'hand = "left"'))
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    text = page(out)
+    assert "right hand" in text
+    assert hashlib.sha256(before).hexdigest() in text
+    if not gone:
+        assert run(exam).code == 0
+        assert "left hand" in page(out)
+        assert run(exam, out="fresh").code == 0
+        assert tree(out) == tree(tmp_path / "fresh")
+
+
 # --- series that fail -----------------------------------------------------------------------------
 
 
@@ -570,6 +613,23 @@ def test_a_file_without_read_permission_fails_its_series(given, run, tmp_path, o
     (given / "t1.h5").chmod(0)
     assert run(given / "exam.toml", program=ordinary).code == 4
     assert "Permission denied" in rows(tmp_path / "out")["T1"]["reason"]
+
+
+def test_a_file_that_cannot_be_read_for_once_costs_no_images(given, done, run, ordinary):
+    (given / "t1.h5").chmod(0)
+    assert run(given / "exam.toml", program=ordinary).code == 4
+    assert rows(done)["T1"]["reason"].endswith("(images of an earlier run stay)")
+    assert f"{T1}.nii.gz" in seen(done)
+
+
+def test_names_of_files_cannot_tear_the_table(given, run, tmp_path):
+    (given / "a\tb\nc.h5").write_bytes(b"no data")
+    write_exam(given, table("T1", "morphology", "a\\tb\\nc.h5"))
+    ended = run(given / "exam.toml")
+    assert ended.code == 4
+    assert len(ended.err.splitlines()) == 2  # the series, and where the report is
+    lines = (tmp_path / "out" / "exam.tsv").read_text().splitlines()
+    assert [len(line.split("\t")) for line in lines] == [6, 6]
 
 
 def test_gaps_between_lines_are_no_image_unless_asked_for(given, run, tmp_path):
@@ -693,6 +753,41 @@ def test_a_folder_of_others_is_used_by_force_and_theirs_stays(given, run):
     found = tree(given)
     assert {path: found[path] for path in before} == before
     assert seen(given) >= ALL_FILES
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)], ids=["", "force"])
+def test_another_data_set_is_never_written_into(force, given, run, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "dataset_description.json").write_text('{"Name": "raw", "BIDSVersion": "1.8.0"}')
+    before = tree(out)
+    assert_refused(run(given / "exam.toml", *force), 2, "holds another data set")
+    assert tree(out) == before
+
+
+def test_inputs_among_outputs_of_before_are_refused(given, done, run):
+    for path in given.iterdir():
+        shutil.copy(path, done)
+    assert_refused(run(done / "exam.toml"), 3, "it holds the input")
+    assert run(done / "exam.toml", "--force").code == 0
+
+
+def test_a_link_does_not_lead_outputs_into_an_input(given, done, run):
+    (given / "ct").mkdir()
+    (given / "ct" / "1.dcm").write_bytes(b"x")
+    write_exam(given, table("T1", "morphology", "t1.h5"), table("wrist", "ct", "ct"))
+    shutil.rmtree(done / "sub-01")
+    (done / "sub-01").symlink_to(given / "ct")
+    assert_refused(run(given / "exam.toml"), 3, "it is or lies in the input ct")
+    assert [path.name for path in (given / "ct").iterdir()] == ["1.dcm"]
+
+
+def test_links_in_a_circle_are_wrong_use(given, done, run, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    assert_refused(run(given / "exam.toml", out="loop"), 2, "loop")
+    (done / "report.html").unlink()
+    (done / "report.html").symlink_to("report.html")
+    assert_refused(run(given / "exam.toml"), 2, "report.html")
 
 
 def test_another_examination_needs_a_folder_of_its_own(given, done, run):
@@ -844,6 +939,8 @@ def test_a_folder_without_write_permission_ends_in_code_5(given, done, run, ordi
     (done / ANAT).chmod(0o555)
     ended = run(given / "exam.toml", "-q", program=ordinary)
     assert_refused(ended, 5, "out cannot be written")
+    assert "\techoes" not in ended.out
+    assert {line.split("\t")[2] for line in ended.out.splitlines()[1:]} == {"failed", "done"}
     (done / ANAT).chmod(0o755)
     assert run(given / "exam.toml").code == 0
 

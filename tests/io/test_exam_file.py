@@ -142,6 +142,8 @@ def test_an_absolute_path_stays_one(read, folder):
         (HEAD + SERIES.replace('"T1"', '"../T1"'), "letters and digits, with - and _"),
         (HEAD + SERIES.replace('"T1"', '"-_-"'), "letters and digits, with - and _"),
         (HEAD + SERIES.replace('"T1"', f'"{"T" * (MAX_LABEL + 1)}"'), "at most 64"),
+        (HEAD + SERIES.replace('"T1"', f'"T{"-" * MAX_LABEL}"'), "at most 64"),
+        (HEAD + SERIES.replace("[[series]]", "[series]"), "write [[series]]"),
         (HEAD + SERIES.replace("name", "nam"), "[[series]] 1, name: found none"),
         ("", "found nothing in it"),
         (" \n\n", "found nothing in it"),
