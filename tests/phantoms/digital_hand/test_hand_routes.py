@@ -1,5 +1,7 @@
 """Every series' noiseless samples against the direct sum at positions worked out apart from it."""
 
+from dataclasses import replace
+from functools import cache
 from math import radians
 from typing import NamedTuple
 
@@ -23,6 +25,21 @@ from ultrahand.records import RawData
 N_NOISE = 64
 SETTING = {"preset": "ssc_severe", "sides": "right"}
 """Lesions of every kind; the fields are those of the subject."""
+FEWER = {"sodium": 40, "sodium_b1": 40, "dynamic": 600}
+"""Spokes of ``full`` in these tests: what a sample is does not depend on how many there are."""
+SIZES = ["tiny", *(pytest.param(size, marks=pytest.mark.long) for size in ("small", "full"))]
+
+
+def setting_of(size):
+    """Return the setting of a size, with fewer spokes in ``full``."""
+    setting = hands.setting(**SETTING, size=size)
+    if size != "full":
+        return setting
+    series = tuple(
+        replace(one, n_spokes=FEWER[one.name]) if one.name in FEWER else one
+        for one in setting.protocol.series
+    )
+    return replace(setting, protocol=replace(setting.protocol, series=series))
 
 
 class Measured(NamedTuple):
@@ -59,16 +76,14 @@ class Measured(NamedTuple):
 
 @pytest.fixture(scope="module")
 def measured():
-    """Return a series of the tiny examination with its source of samples, each made once."""
-    made = {}
+    """Return a series of an examination with its source of samples, each made once."""
 
-    def of(name):
-        if name not in made:
-            setting = hands.setting(**SETTING)
-            series, number = hands.series_of(setting.protocol, name)
-            raw = raw_of(setting, series, number, lambda _: None)
-            made[name] = Measured(setting, series, raw, setting.sample(series))
-        return made[name]
+    @cache
+    def of(name, size="tiny"):
+        setting = setting_of(size)
+        series, number = hands.series_of(setting.protocol, name)
+        raw = raw_of(setting, series, number, lambda _: None)
+        return Measured(setting, series, raw, setting.sample(series))
 
     return of
 
@@ -116,9 +131,11 @@ def test_cartesian_series_are_the_direct_sum(name, measured, rng):
         np.testing.assert_allclose(written, expected, rtol=0, atol=2e-7 * largest)
 
 
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", ["sodium", "sodium_b1"])
-def test_sodium_series_keep_the_tolerance_they_ask_for(name, measured, rng):
-    one = measured(name)
+def test_sodium_series_keep_the_tolerance_they_ask_for(name, size, measured, rng):
+    one = measured(name, size)
     series, values = one.series, one.noiseless.values
     spokes = rng.choice(series.n_spokes, 3, replace=False)
     some = np.sort(rng.choice(one.scan.n_samples, 60, replace=False))
@@ -167,9 +184,11 @@ def test_the_file_holds_what_was_prescribed_without_delay(measured):
     assert 0.05 < late.max() < 5.0
 
 
-def test_the_dynamic_series_keeps_its_tolerance_with_all_its_courses(measured, rng):
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("size", SIZES)
+def test_the_dynamic_series_keeps_its_tolerance_with_all_its_courses(size, measured, rng):
     """Spokes at different times, partitions, vessels that fill and tissue that enhances."""
-    one = measured("dynamic")
+    one = measured("dynamic", size)
     series, scan, values = one.series, one.scan, one.noiseless.values[0, 0]
     n, n_spokes = scan.matrix[2], len(scan.k_per_m)
     times = (np.arange(n_spokes) * n + 0.5 * (n - 1)) * series.tr_s + series.echo_time_s - AGENT_S

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import radians
+from math import ceil, radians
 from typing import Final
 
 import numpy as np
@@ -17,7 +17,6 @@ from ultrahand.phantoms.digital_hand.protocol import AGENT_S, GRADIENT_DELAY_S, 
 from ultrahand.phantoms.digital_hand.receiver_noise import proton_noise, receiver_noise
 from ultrahand.phantoms.digital_hand.setting import Setting, extent_m, position_of, side_of
 from ultrahand.phantoms.digital_hand.subject import Subject
-from ultrahand.phantoms.direct_signal import direct_signal
 from ultrahand.phantoms.noncartesian import NonCartesianScan
 from ultrahand.phantoms.nufft_signal import stack_signal
 from ultrahand.phantoms.plates import Terms
@@ -30,6 +29,8 @@ from ultrahand.units import M_PER_MM
 
 _DYNAMIC_TOLERANCE: Final = 1e-3
 """Of the dynamic series' samples, relative to the largest."""
+_OVERSAMPLING: Final = 1.5
+"""Of spokes: more than sqrt(2), so that the corners of the square field of view do not alias."""
 _RISE_STEP_S: Final = 0.05
 _PEAK_BY_S: Final = 45.0
 """By which a vessel's signal has its peak, after the agent's arrival: a vein's in some 13 s."""
@@ -69,35 +70,19 @@ def dynamic(
     n = scan.n_partitions
     partitions = (np.arange(n) - n // 2) / scan.fov_m[2]
     point = np.array(scan.position_mm) * M_PER_MM
-    if not setting.protocol.tolerance:
-        k = np.zeros((len(spokes), n, scan.n_samples, 3))
-        k[..., :2] = spokes[:, None]
-        k[..., 2] = partitions[:, None]
-        k = k.reshape(-1, scan.n_samples, 3) @ frame_of(scan)
-        values = direct_signal(
-            sample.plates,
-            terms,
-            coils,
-            k,
-            time_s,
-            demodulation_m=point,
-            curves=np.repeat(courses.functions, n, axis=1),
-            threads=setting.threads,
-        ).astype(np.complex64)
-    else:
-        values = stack_signal(
-            sample.plates,
-            terms,
-            coils,
-            spokes,
-            partitions,
-            time_s,
-            frame=frame_of(scan),
-            demodulation_m=point,
-            curves=courses.functions,
-            tolerance=_DYNAMIC_TOLERANCE,
-            threads=setting.threads,
-        ).reshape(-1, coils.n_coils, scan.n_samples)
+    values = stack_signal(
+        sample.plates,
+        terms,
+        coils,
+        spokes,
+        partitions,
+        time_s,
+        frame=frame_of(scan),
+        demodulation_m=point,
+        curves=courses.functions,
+        tolerance=_DYNAMIC_TOLERANCE,
+        threads=setting.threads,
+    ).reshape(-1, coils.n_coils, scan.n_samples)
     count = float(scan.n_samples * n * series.frame_spokes)
     level = proton_noise(series, excite, series.echo_time_s, count)
     scan = replace(scan, noise=receiver_noise(rng, coils, level, series.sample_time_s))
@@ -154,13 +139,14 @@ def arrivals_of(subject: Subject) -> dict[str, float]:
 def dynamic_scan(setting: Setting, series: Dynamic, noise: ThermalNoise | None) -> NonCartesianScan:
     """Return how the dynamic series is taken."""
     side = side_of(setting, series.voxel_m)
+    n_samples = 2 * ceil(0.5 * _OVERSAMPLING * side)
     depth = float(extent_m(setting)[2])
     length = side * series.voxel_m
     return NonCartesianScan(
         matrix=(side, side, round(depth / series.partition_m)),
         fov_m=(length, length, depth),
         dimension=3,
-        k_per_m=radial_2d(series.n_spokes, side, 0.5 / series.voxel_m, golden=True),
+        k_per_m=radial_2d(series.n_spokes, n_samples, 0.5 / series.voxel_m, golden=True),
         trajectory="radial",
         trajectory_unit="1/m",
         echo_times_s=(series.echo_time_s,),

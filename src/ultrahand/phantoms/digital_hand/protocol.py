@@ -87,7 +87,7 @@ class Protocol:
     coil_order: int
     """Largest squared harmonic of the array's sensitivities."""
     tolerance: float
-    """Largest error of non-Cartesian samples, relative to the largest; 0 for the exact sum."""
+    """Largest error of sodium samples, relative to the largest."""
     unit_m: float
     """Fields of view are multiples of it, and it of each Cartesian voxel: all series share them."""
     fine_m: float
@@ -204,7 +204,7 @@ def _dynamic(
         echo_time_s=2e-3,
         flip_deg=18.0,
         n_spokes=n_spokes,
-        sample_time_s=5e-6,
+        sample_time_s=2.5e-6,
         frame_spokes=frame_spokes,
     )
 
@@ -243,7 +243,7 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = {
             b1_m=4e-3,
             sodium=_sodium(4e-3, 2000, 1, 20e-6),
             sodium_b1=_sodium_b1(6e-3, 800, 1, 16e-6),
-            dynamic=_dynamic(3e-3, 6e-3, 36e-3, 800, 16),
+            dynamic=_dynamic(3e-3, 6e-3, 36e-3, 720, 16),
         ),
     ),
     "full": Protocol(
@@ -253,15 +253,15 @@ PROTOCOLS: Final[Mapping[str, Protocol]] = {
         tolerance=5e-4,
         unit_m=4.2e-3,
         fine_m=0.35e-3,
-        readout_oversampling=1.1,
+        readout_oversampling=1.05,
         series=_series(
             morphology=_morphology(0.35e-3, 2.4e-6, acceleration=(2, 2), calibration=(24, 24)),
             multiecho_m=2.1e-3,
             low_m=2.1e-3,
             b1_m=4.2e-3,
-            sodium=_sodium(1.5e-3, 6000, 8, 12.5e-6),
-            sodium_b1=_sodium_b1(4e-3, 2000, 8, 16e-6),
-            dynamic=_dynamic(1.4e-3, 2.8e-3, 5.5e-3, 1500, 30),
+            sodium=_sodium(1.5e-3, 7500, 8, 12.5e-6),
+            sodium_b1=_sodium_b1(4e-3, 1500, 8, 16e-6),
+            dynamic=_dynamic(1.5e-3, 3.0e-3, 5.5e-3, 1440, 30),
         ),
     ),
 }

@@ -8,21 +8,19 @@ from dataclasses import replace
 import numpy as np
 
 from ultrahand.phantoms.coils import Coils
-from ultrahand.phantoms.digital_hand.magnetisation import Sample, spoiled
+from ultrahand.phantoms.digital_hand.magnetisation import spoiled
 from ultrahand.phantoms.digital_hand.measure import Ready, Scan
 from ultrahand.phantoms.digital_hand.protocol import GRADIENT_DELAY_S, Radial3D
 from ultrahand.phantoms.digital_hand.receiver_noise import noise_level, receiver_noise
 from ultrahand.phantoms.digital_hand.setting import Setting, position_of, side_of
-from ultrahand.phantoms.direct_signal import direct_signal
 from ultrahand.phantoms.noncartesian import NonCartesianScan
 from ultrahand.phantoms.nufft_signal import nufft_signal
-from ultrahand.phantoms.plates import Terms
 from ultrahand.phantoms.setting import frame_of
 from ultrahand.phantoms.thermal import ThermalNoise
 from ultrahand.physics.tissues import tissue
 from ultrahand.recon.trajectories import Prescription, design_density_adapted
 from ultrahand.records import Header
-from ultrahand.records.arrays import Complex64, Float64
+from ultrahand.records.arrays import Float64
 from ultrahand.units import M_PER_MM
 
 
@@ -48,7 +46,16 @@ def radial(
         [
             np.stack(
                 [
-                    _at_any_k(setting, sample, terms, coils, k, echo + within, point)
+                    nufft_signal(
+                        sample.plates,
+                        terms,
+                        coils,
+                        k,
+                        echo + within,
+                        demodulation_m=point,
+                        tolerance=setting.protocol.tolerance,
+                        threads=setting.threads,
+                    )
                     for echo in series.echo_times_s
                 ]
             )
@@ -64,32 +71,6 @@ def radial(
         return replace(found, flip_angles_deg=series.flips_deg)
 
     return scan, Ready(scan=scan, values=values), header, coils
-
-
-def _at_any_k(
-    setting: Setting,
-    sample: Sample,
-    terms: Terms,
-    coils: Coils,
-    k: Float64,
-    time_s: Float64,
-    point: Float64,
-) -> Complex64:
-    if not setting.protocol.tolerance:
-        found = direct_signal(
-            sample.plates, terms, coils, k, time_s, demodulation_m=point, threads=setting.threads
-        )
-        return found.astype(np.complex64)
-    return nufft_signal(
-        sample.plates,
-        terms,
-        coils,
-        k,
-        time_s,
-        demodulation_m=point,
-        tolerance=setting.protocol.tolerance,
-        threads=setting.threads,
-    )
 
 
 def _radial_k(setting: Setting, series: Radial3D, delay_s: float) -> Float64:
