@@ -215,6 +215,26 @@ def test_a_phase_is_shown_without_numbers_of_signal():
     assert (part.noise, part.tables, part.volume) == ((), (), None)
 
 
+def test_the_words_of_a_picture_say_how_many_planes_and_which_object():
+    """Two hands in view: one of them is cut, and a single slice has one plane."""
+    hands = loaded((40.0,), FourthDimension=None)
+    hands.values[:] = 0.2
+    hands.values[:, 1:5, 1:6, 3:17] = hands.values[:, 1:5, 10:15, 3:17] = 40.0
+    (picture,) = part_of(hands, title="na", draw=True, limit_bytes=None).pictures
+    assert picture.title == "na: three planes"
+    words = "Three planes through the centre of one of 2 separate objects, that towards R."
+    assert picture.caption.startswith(words)
+    flat = replace(
+        hands,
+        values=hands.values[:, 3:4, :8],
+        standard_error=None,
+        geometry=replace(geometry(), shape=(1, 8, 20)),
+    )
+    (picture,) = part_of(flat, title="na", draw=True, limit_bytes=None).pictures
+    assert picture.title == "na: one plane"
+    assert picture.caption.startswith("One plane through the centre of the signal. ")
+
+
 def test_where_nothing_is_above_the_noise_that_is_said():
     section = section_of(row(), made(loaded((1.0, 0.9))), drawn=True)
     assert facts(section.facts)["Signal to noise, 0.5 ms"] == "no voxel is above the noise"

@@ -9,9 +9,10 @@ from typing import Final
 from ultrahand.pipelines.exam_noise import LoadedImage, noise_facts, signal_of, volume_tables
 from ultrahand.records.arrays import Bools
 from ultrahand.report.content import Fact, Picture, Table, Volume
+from ultrahand.report.cuts import Cut, signal_cut
 from ultrahand.report.display import display_volume
 from ultrahand.report.frames import frames_png
-from ultrahand.report.planes import brightest_frame, planes_png
+from ultrahand.report.planes import brightest_frame, planes_of, planes_png
 
 _AXES: Final = {"echo": "echo time", "frame": "time", "rep": "time", "phase": "time"}
 """Fourth dimension of an image to what its places are."""
@@ -154,8 +155,20 @@ def _planes(image: LoadedImage, title: str, labels: tuple[str, ...], shown: int)
     which = f"{title}, {labels[shown]}" if many else title
     of_many = f", of volume {shown + 1} of {len(labels)}" if many else ""
     hanging = _HANGING if image.geometry.known else _UNKNOWN
+    values = image.values[shown]
+    cut = signal_cut(values, image.geometry)
+    planes = "three planes" if len(planes_of(values.shape)) > 1 else "one plane"
     return Picture(
-        png=planes_png(image.values[shown], image.geometry, unit=image.unit, title=which),
-        title=f"{which}: three planes",
-        caption=f"Three planes through the centre of the signal{of_many}. {hanging} {_WINDOW}",
+        png=planes_png(values, image.geometry, unit=image.unit, title=which, cut=cut),
+        title=f"{which}: {planes}",
+        caption=f"{planes.capitalize()} through the centre of {_object(cut)}{of_many}. "
+        f"{hanging} {_WINDOW}",
     )
+
+
+def _object(cut: Cut) -> str:
+    """Say what the planes cut: with two hands in view, one of them."""
+    if cut.n_alike < 2:
+        return "the signal"
+    side = f", that towards {cut.towards}" if cut.towards else ""
+    return f"one of {cut.n_alike} separate objects{side}"

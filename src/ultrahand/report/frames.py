@@ -10,6 +10,7 @@ import numpy as np
 
 from ultrahand.records.arrays import Bools, Float64, Real, require
 from ultrahand.records.geometry import Geometry
+from ultrahand.report.cuts import signal_cut, thinnest_axis
 from ultrahand.report.drawing import (
     AXIS_NAMES,
     BLUE,
@@ -20,12 +21,7 @@ from ultrahand.report.drawing import (
     oriented,
     series_window,
 )
-from ultrahand.report.planes import (
-    brightest_frame,
-    picture_notes,
-    signal_centre,
-    thinnest_axis,
-)
+from ultrahand.report.planes import brightest_frame, picture_notes
 from ultrahand.report.series_frames import Frames, signal_voxels
 
 if TYPE_CHECKING:
@@ -87,7 +83,7 @@ def frames_png(
     chosen = chosen.astype(np.int64)
     brightest = values[brightest_frame(values)]
     thin = thinnest_axis(brightest, geometry)
-    centre = signal_centre(brightest)[thin]
+    centre = signal_cut(brightest, geometry).centre[thin]
     across, down = oriented(geometry, *(a for a in (2, 1, 0) if a != thin))
     in_time = axis == "time"
     panels = [_panel(values[i], thin, None if in_time else centre) for i in chosen]
