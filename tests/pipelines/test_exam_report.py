@@ -11,8 +11,9 @@ from ultrahand import __version__
 from ultrahand.io.exam_file import KINDS, Examination, ExamSeries
 from ultrahand.pipelines.citations import citations
 from ultrahand.pipelines.exam import Row, Status
+from ultrahand.pipelines.exam_frames import frame_labels, places_s
 from ultrahand.pipelines.exam_noise import LoadedImage, noise_facts, signal_of, volume_tables
-from ultrahand.pipelines.exam_pictures import frame_labels, part_of, places_s
+from ultrahand.pipelines.exam_pictures import part_of
 from ultrahand.pipelines.exam_report import (
     NO_PICTURES,
     SeriesPart,
@@ -213,6 +214,44 @@ def test_a_phase_is_shown_without_numbers_of_signal():
     )
     assert [p.title for p in part.pictures] == ["na, 0.5 ms: three planes"]
     assert (part.noise, part.tables, part.volume) == ((), (), None)
+
+
+def in_time(levels, **fields):
+    n = len(levels)
+    told = {"FourthDimension": "frame", "FrameTimesMean": [5.0 * i + 2 for i in range(n)]}
+    return loaded(levels, **(told | {"FrameDuration": [5.0] * n} | fields))
+
+
+RISING = (20.0, 20.1, 20.0, 30.0, 33.0, 34.0, 35.0, 36.0, 37.0, 38.0, 39.0, 45.0)
+
+
+def test_frames_in_time_are_differences_and_the_caption_says_against_which():
+    short = [5.0] * 11 + [2.0]
+    part = part_of(in_time(RISING, FrameDuration=short), title="dce", draw=True, limit_bytes=None)
+    words = part.pictures[1].caption
+    assert "against the mean of volumes 1 to 2 (2.0 s to 7.0 s)" in words
+    assert "open circles in the curve: 1 of 12 volumes, shorter than 80 %" in words
+    whole = part_of(in_time(RISING), title="dce", draw=True, limit_bytes=None).pictures[1]
+    assert "volumes 1 to 3 (2.0 s to 12.0 s)" in whole.caption
+    assert "open circles" not in whole.caption
+
+
+@pytest.mark.parametrize(
+    ("levels", "fields", "why"),
+    [
+        (RISING, {"FourthDimension": "rep"}, "volumes along rep are not taken for"),
+        (RISING, {"FourthDimension": "phase"}, "volumes along phase are not taken for"),
+        (RISING[:3], {}, "fewer than 4"),
+        (RISING[:4], {"FrameDuration": [5.0, 5.0, 5.0, 1.0]}, "fewer than 4"),
+        (RISING, {"FourthDimension": "echo"}, ""),
+    ],
+)
+def test_what_is_no_contrast_series_is_shown_as_it_is(levels, fields, why):
+    part = part_of(in_time(levels, **fields), title="dce", draw=True, limit_bytes=None)
+    words = part.pictures[1].caption
+    assert "against the mean" not in words
+    assert why in words
+    assert ("No differences are shown" in words) is bool(why)
 
 
 def test_the_words_of_a_picture_say_how_many_planes_and_which_object():

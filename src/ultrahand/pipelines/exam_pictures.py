@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ultrahand.pipelines.exam_frames import frame_labels, series_picture
 from ultrahand.pipelines.exam_noise import LoadedImage, noise_facts, signal_of, volume_tables
 from ultrahand.records.arrays import Bools
 from ultrahand.report.content import Fact, Picture, Table, Volume
 from ultrahand.report.cuts import Cut, signal_cut
 from ultrahand.report.display import display_volume
-from ultrahand.report.frames import frames_png
 from ultrahand.report.planes import brightest_frame, planes_of, planes_png
 
-_AXES: Final = {"echo": "echo time", "frame": "time", "rep": "time", "phase": "time"}
-"""Fourth dimension of an image to what its places are."""
 _HANGING: Final = "The patient's right is on the left; the letters are the patient's directions."
 _UNKNOWN: Final = "The axes are those of the scan: where they lie in the patient is not known."
 _WINDOW: Final = "Black is 0, or the least value; white is the 99.8th percentile and above."
@@ -75,79 +72,11 @@ def part_of(image: LoadedImage, *, title: str, draw: bool, limit_bytes: int | No
     )
 
 
-def frame_labels(sidecar: Mapping[str, object], n_frames: int) -> tuple[str, ...]:
-    """Return what tells the volumes of an image apart, one text a volume.
-
-    Parameters
-    ----------
-    sidecar
-        Fields of the image.
-    n_frames
-        Its volumes.
-    """
-    at_s = places_s(sidecar, n_frames)
-    if at_s is not None:
-        small = max(map(abs, at_s)) < 1
-        return tuple(f"{t * 1e3:.3g} ms" if small else f"{t:.1f} s" for t in at_s)
-    found = [f"{sidecar.get('FourthDimension', 'volume')} {i + 1}" for i in range(n_frames)]
-    for field, text in (("FlipAngle", "{:g}\u00b0"), ("InversionTime", "TI {:g} s")):
-        values = _numbers(sidecar.get(field), n_frames)
-        if values is not None:
-            return tuple(f"{f}: {text.format(v)}" for f, v in zip(found, values, strict=True))
-    values = _numbers(sidecar.get("RepetitionTime"), n_frames)
-    if values is not None:
-        return tuple(f"{f}: TR {1e3 * v:g} ms" for f, v in zip(found, values, strict=True))
-    return tuple(found)
-
-
-def places_s(sidecar: Mapping[str, object], n_frames: int) -> tuple[float, ...] | None:
-    """Return where volumes lie on their axis in seconds: echo times, or mean times of frames.
-
-    Parameters
-    ----------
-    sidecar
-        Fields of the image.
-    n_frames
-        Its volumes.
-    """
-    axis = _AXES.get(str(sidecar.get("FourthDimension")))
-    field = "EchoTime" if axis == "echo time" else "FrameTimesMean"
-    return _numbers(sidecar.get(field), n_frames) if axis and n_frames > 1 else None
-
-
-def _numbers(value: object, n: int) -> tuple[float, ...] | None:
-    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != n or n < 2:
-        return None
-    if not all(isinstance(v, (int, float)) for v in value):
-        return None
-    return tuple(float(v) for v in value)
-
-
 def _pictures(
     image: LoadedImage, title: str, labels: tuple[str, ...], shown: int, signal: Bools
 ) -> tuple[Picture, ...]:
     planes = _planes(image, title, labels, shown)
-    if len(labels) == 1:
-        return (planes,)
-    at_s = places_s(image.sidecar, len(image.values))
-    axis = _AXES.get(str(image.sidecar.get("FourthDimension")), "set")
-    panels = "the brightest voxel along the thinnest axis" if axis == "time" else "one slice"
-    series = Picture(
-        png=frames_png(
-            image.values,
-            image.geometry,
-            unit=image.unit,
-            title=title,
-            at_s=at_s,
-            axis=axis,
-            labels=labels,
-            signal=signal,
-        ),
-        title=f"{title}: its volumes side by side",
-        caption=f"Each panel shows {panels}, all in one window. Below: the mean of each "
-        "volume over the voxels with signal.",
-    )
-    return planes, series
+    return (planes,) if len(labels) == 1 else (planes, series_picture(image, title, labels, signal))
 
 
 def _planes(image: LoadedImage, title: str, labels: tuple[str, ...], shown: int) -> Picture:
