@@ -12,11 +12,11 @@ from ultrahand.io.exam_file import KINDS, Examination, ExamSeries
 from ultrahand.pipelines.citations import citations
 from ultrahand.pipelines.exam import Row, Status
 from ultrahand.pipelines.exam_frames import frame_labels, places_s
+from ultrahand.pipelines.exam_images import SeriesPart
 from ultrahand.pipelines.exam_noise import LoadedImage, noise_facts, signal_of, volume_tables
 from ultrahand.pipelines.exam_pictures import part_of
 from ultrahand.pipelines.exam_report import (
     NO_PICTURES,
-    SeriesPart,
     failure_of,
     report_of,
     section_of,
@@ -214,6 +214,53 @@ def test_a_phase_is_shown_without_numbers_of_signal():
     )
     assert [p.title for p in part.pictures] == ["na, 0.5 ms: three planes"]
     assert (part.noise, part.tables, part.volume) == ((), (), None)
+
+
+def several(*, names=("echo-1", "echo-2"), n_shown=2):
+    images = [
+        replace(loaded((level,), EchoTime=echo, FourthDimension=None), name=name)
+        for level, echo, name in zip((40.0, 10.0), (0.0005, 0.012), names, strict=True)
+    ]
+    parts = [
+        part_of(im, title=f"na, {im.name}", draw=False, limit_bytes=None if i else 20_000)
+        for i, im in enumerate(images[:n_shown])
+    ]
+    return SeriesPart(
+        sidecar=images[0].sidecar,
+        shape=images[0].values.shape,
+        n_images=2,
+        parts=tuple(parts),
+        images=tuple((image.name, image.sidecar) for image in images),
+    )
+
+
+def test_of_several_images_the_page_says_which_one_the_numbers_are_of():
+    section = section_of(row(), several(), drawn=True)
+    assert section.summary.startswith("2 images; the first, echo-1: 23Na, 20 x 16 x 6 voxels")
+    assert section.summary.endswith("median signal to noise 80")
+    first = section.facts[0]
+    assert first.value == "of the first, echo-1, alone; the table has all 2"
+    table = section.tables[0]
+    assert table.columns == ("image", "EchoTime / s", "signal to noise, median")
+    assert table.rows == (("echo-1", "0.0005", "80"), ("echo-2", "0.012", "20"))
+    page = render(report_of(exam(), [row()], [section], [], provenance=()))
+    assert "Open na: sodium, echo-1 in the viewer" in page
+    assert '"title": "na: sodium, echo-1"' in page
+
+
+def test_an_image_that_is_not_shown_has_its_row_and_no_number():
+    (table,) = section_of(row(), several(n_shown=1), drawn=True).tables
+    assert table.rows[1] == ("echo-2", "0.012", "not computed")
+    (table,) = section_of(row(), several(names=("", "part-phase")), drawn=True).tables
+    assert [r[0] for r in table.rows] == ["magnitude", "part-phase"]
+
+
+def test_a_series_of_one_image_has_no_table_of_images():
+    section = section_of(row(), made(), drawn=True)
+    assert "images" not in section.summary
+    assert [t.title for t in section.tables] == ["Signal and noise of each volume"]
+    page = render(report_of(exam(), [row()], [section], [], provenance=()))
+    assert "Open na: sodium in the viewer" in page
 
 
 def in_time(levels, **fields):

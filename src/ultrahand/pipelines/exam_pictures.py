@@ -63,6 +63,7 @@ def part_of(image: LoadedImage, *, title: str, draw: bool, limit_bytes: int | No
             unit=image.unit,
             limit_bytes=limit_bytes,
             frame_names=labels if len(labels) > 1 else (),
+            image=image.name,
         )
     return ImagePart(
         pictures=_pictures(image, title, labels, shown, signal) if draw else (),

@@ -45,6 +45,7 @@ def display_volume(
     unit: str,
     limit_bytes: int,
     frame_names: Sequence[str] = (),
+    image: str = "",
     colormap: str = "gray",
 ) -> Volume:
     """Make a volume for the viewer.
@@ -62,6 +63,8 @@ def display_volume(
         Size of the compressed file at most; `budget.share_bytes` gives it.
     frame_names
         What tells the frames apart; needed where there are several.
+    image
+        Which of several images of a series it is.
     colormap
         One of `content.COLORMAPS`.
 
@@ -105,6 +108,7 @@ def display_volume(
         step=step,
         gap=base if gaps else None,
         clipped=(None, base + 255 * step if cut else None),
+        image=image,
         note=_note(len(series), len(frames), geometry, factors, f"{step:.2g} {unit}"),
     )
 

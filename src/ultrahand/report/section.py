@@ -14,6 +14,7 @@ from ultrahand.report.fragments import (
     picture_figure,
 )
 from ultrahand.report.markup import EMPTY, Html, element
+from ultrahand.report.viewer import shown_title
 
 
 def section_article(anchor: str, section: Section, embedded: frozenset[str]) -> Html:
@@ -65,7 +66,7 @@ def _viewer_button(anchor: str, section: Section, embedded: frozenset[str]) -> H
         return element("p", note, class_="left-out")
     button = element(
         "button",
-        f"Open {section.title} in the viewer",
+        f"Open {shown_title(section)} in the viewer",
         type="button",
         class_="open-viewer",
         data_volume=key,
