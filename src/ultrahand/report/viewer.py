@@ -25,9 +25,14 @@ def viewer_notes() -> Html:
                     class_="notice",
                 ),
             ),
-            element("p", id="viewer-notice", class_="notice", hidden=True),
+            element("p", id="viewer-notice", class_="notice", role="alert", hidden=True),
         ]
     )
+
+
+def viewer_error(key: str) -> Html:
+    """Return where the page says, beside its button, that a volume could not be shown."""
+    return element("p", id=f"{key}-error", class_="notice", role="alert", hidden=True)
 
 
 def viewer_dialog() -> Html:
