@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ultrahand import __version__
+from ultrahand.cli.exam_page import _told_apart
 from ultrahand.io.exam_file import KINDS, Examination, ExamSeries
 from ultrahand.pipelines.citations import citations
 from ultrahand.pipelines.exam import Row, Status
@@ -213,6 +214,7 @@ def test_a_phase_is_shown_without_numbers_of_signal():
         replace(loaded(Units="rad"), name="part-phase"), title="na", draw=True, limit_bytes=None
     )
     assert [p.title for p in part.pictures] == ["na, 0.5 ms: three planes"]
+    assert "through the centre of the field of view" in part.pictures[0].caption
     assert (part.noise, part.tables, part.volume) == ((), (), None)
 
 
@@ -248,10 +250,18 @@ def test_of_several_images_the_page_says_which_one_the_numbers_are_of():
     assert '"title": "na: sodium, echo-1"' in page
 
 
+def test_images_are_called_what_sets_them_apart():
+    names = [f"a/sub-1_acq-na_{middle}MEGRE.nii.gz" for middle in ("echo-1_", "echo-2_")]
+    assert _told_apart(names) == ["echo-1", "echo-2"]
+    parts = [f"sub-1_{part}MEGRE.nii.gz" for part in ("", "part-phase_")]
+    assert _told_apart(parts) == ["magnitude", "part-phase"]
+    assert _told_apart(parts[:1]) == [""]
+
+
 def test_an_image_that_is_not_shown_has_its_row_and_no_number():
     (table,) = section_of(row(), several(n_shown=1), drawn=True).tables
     assert table.rows[1] == ("echo-2", "0.012", "not computed")
-    (table,) = section_of(row(), several(names=("", "part-phase")), drawn=True).tables
+    (table,) = section_of(row(), several(names=("magnitude", "part-phase")), drawn=True).tables
     assert [r[0] for r in table.rows] == ["magnitude", "part-phase"]
 
 
@@ -319,6 +329,21 @@ def test_the_words_of_a_picture_say_how_many_planes_and_which_object():
     (picture,) = part_of(flat, title="na", draw=True, limit_bytes=None).pictures
     assert picture.title == "na: one plane"
     assert picture.caption.startswith("One plane through the centre of the signal. ")
+
+
+def test_a_phase_is_cut_where_its_magnitude_is():
+    """Phases are as large in the air as in a hand: they have no signal to look for."""
+    magnitude = loaded((40.0,), FourthDimension=None)
+    phase = replace(loaded((40.0,), Units="rad", FourthDimension=None), name="part-phase")
+    phase.values[:] = np.random.default_rng(2).uniform(-3, 3, phase.values.shape)
+    cut = part_of(magnitude, title="na", draw=False, limit_bytes=None).cut
+    assert cut.centre == pytest.approx((2.5, 7.5, 9.5), abs=1)
+    drawn, again = (
+        part_of(phase, title="na", draw=True, limit_bytes=None, magnitude=where).pictures[0]
+        for where in (cut, replace(cut, centre=(0, 0, 0)))
+    )
+    assert "through the centre of the signal" in drawn.caption
+    assert drawn.png != again.png
 
 
 def test_where_nothing_is_above_the_noise_that_is_said():

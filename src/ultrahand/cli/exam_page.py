@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ultrahand.io.exam_file import Examination
     from ultrahand.pipelines.exam_images import SeriesPart
     from ultrahand.pipelines.exam_noise import LoadedImage
+    from ultrahand.pipelines.exam_pictures import ImagePart
 
 _IMAGE: Final = ".nii.gz"
 _ERROR: Final = "_stderr.nii.gz"
@@ -92,17 +93,20 @@ def _read_series(source: Source, row: Row, limit_bytes: int, scratch: Path) -> S
     paths = _images(row)
     if row.status is not Status.DONE or not paths:
         return None
-    parts, shapes = [], []
+    parts: list[ImagePart] = []
+    shapes: list[tuple[int, ...]] = []
     names = _told_apart(paths)
     shown = list(zip(paths, names, strict=True))[:MAX_IMAGES]
     for number, image in enumerate(_loaded(source.folder, shown, scratch)):
         title = f"{row.series}, {image.name}" if image.name else row.series
+        same_grid = bool(parts) and image.values.shape[1:] == shapes[0][1:]
         parts.append(
             part_of(
                 image,
                 title=title,
                 draw=source.matplotlib is not None,
                 limit_bytes=None if number else limit_bytes,
+                magnitude=parts[0].cut if same_grid else None,
             )
         )
         shapes.append(image.values.shape)
@@ -141,7 +145,8 @@ def _loaded(folder: Path, named: Sequence[tuple[str, str]], scratch: Path) -> It
 
 
 def _told_apart(paths: Sequence[str]) -> list[str]:
-    """Return what names do not have in common: ``echo-2 part-phase``."""
+    """Return what names do not have in common: ``echo-2 part-phase``; none for one alone."""
     words = [PurePosixPath(path).name.removesuffix(_IMAGE).split("_") for path in paths]
     common = set(words[0]).intersection(*words[1:])
-    return [" ".join(w for w in name if w not in common) for name in words]
+    plain = "magnitude" if len(paths) > 1 else ""
+    return [" ".join(w for w in name if w not in common) or plain for name in words]

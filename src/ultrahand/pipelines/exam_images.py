@@ -12,7 +12,7 @@ from ultrahand.report.sidecar_facts import parameter_facts
 
 _RATIO = "Signal to noise, median"
 _COLUMNS = ("EchoTime", "InversionTime", "FlipAngle", "RepetitionTime")
-"""Fields of a sidecar that have a column where they are known."""
+"""Fields of a sidecar that have a column where images differ in them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +34,7 @@ class SeriesPart:
 
 def first_name(made: SeriesPart) -> str:
     """Return what the first of several images is called on the page."""
-    name = made.images[0][0] or "magnitude" if made.images else ""
+    name = made.images[0][0] if made.images else ""
     return f"the first, {name}" if name else "the first"
 
 
@@ -54,13 +54,13 @@ def images_table(made: SeriesPart) -> tuple[Table, ...]:
         {f.name: f for f in parameter_facts(sidecar) if f.name in _COLUMNS}
         for _, sidecar in made.images
     ]
-    fields = [name for name in _COLUMNS if any(name in of_image for of_image in facts)]
+    fields = [name for name in _COLUMNS if len({of_image.get(name) for of_image in facts}) > 1]
     units = {name: f.unit for of_image in facts for name, f in of_image.items()}
     rows = []
     for i, ((name, _), of_image) in enumerate(zip(made.images, facts, strict=True)):
         ratio = median_ratio(made.parts[i]) if i < len(made.parts) else ""
         values = (of_image[field].value if field in of_image else "unknown" for field in fields)
-        rows.append((name or "magnitude", *values, ratio or "not computed"))
+        rows.append((name, *values, ratio or "not computed"))
     return (
         Table(
             title="The images of the series",

@@ -28,9 +28,18 @@ class ImagePart:
     volume: Volume | None
     noise: tuple[Fact, ...]
     tables: tuple[Table, ...]
+    cut: Cut | None = None
+    """Where the planes of a magnitude lie."""
 
 
-def part_of(image: LoadedImage, *, title: str, draw: bool, limit_bytes: int | None) -> ImagePart:
+def part_of(
+    image: LoadedImage,
+    *,
+    title: str,
+    draw: bool,
+    limit_bytes: int | None,
+    magnitude: Cut | None = None,
+) -> ImagePart:
     """Return what a report shows of an image.
 
     Parameters
@@ -43,16 +52,20 @@ def part_of(image: LoadedImage, *, title: str, draw: bool, limit_bytes: int | No
         Whether to make pictures, which needs matplotlib.
     limit_bytes
         Size of the volume for the viewer; None for none.
+    magnitude
+        Where the magnitude beside a phase, real or imaginary image is cut; None where there is none
+        on its grid.
     """
     labels = frame_labels(image.sidecar, len(image.values))
     if _PART in image.name:  # phase, real or imaginary: brightness and signal have no meaning
         return ImagePart(
-            pictures=(_planes(image, title, labels, 0),) if draw else (),
+            pictures=(_planes(image, title, labels, 0, magnitude),) if draw else (),
             volume=None,
             noise=(),
             tables=(),
         )
     shown = brightest_frame(image.values)
+    cut = signal_cut(image.values[shown], image.geometry)
     signal = signal_of(image)
     volume = None
     if limit_bytes is not None:
@@ -66,38 +79,50 @@ def part_of(image: LoadedImage, *, title: str, draw: bool, limit_bytes: int | No
             image=image.name,
         )
     return ImagePart(
-        pictures=_pictures(image, title, labels, shown, signal) if draw else (),
+        pictures=_pictures(image, title, labels, shown, signal, cut) if draw else (),
         volume=volume,
         noise=noise_facts(image, signal, shown, labels),
         tables=volume_tables(image, signal, labels),
+        cut=cut,
     )
 
 
 def _pictures(
-    image: LoadedImage, title: str, labels: tuple[str, ...], shown: int, signal: Bools
+    image: LoadedImage,
+    title: str,
+    labels: tuple[str, ...],
+    shown: int,
+    signal: Bools,
+    cut: Cut,
 ) -> tuple[Picture, ...]:
-    planes = _planes(image, title, labels, shown)
+    planes = _planes(image, title, labels, shown, cut)
     return (planes,) if len(labels) == 1 else (planes, series_picture(image, title, labels, signal))
 
 
-def _planes(image: LoadedImage, title: str, labels: tuple[str, ...], shown: int) -> Picture:
+def _planes(
+    image: LoadedImage, title: str, labels: tuple[str, ...], shown: int, cut: Cut | None
+) -> Picture:
+    """Return the planes of one volume; without a cut through the middle of its field of view."""
     many = len(labels) > 1
     which = f"{title}, {labels[shown]}" if many else title
     of_many = f", of volume {shown + 1} of {len(labels)}" if many else ""
     hanging = _HANGING if image.geometry.known else _UNKNOWN
     values = image.values[shown]
-    cut = signal_cut(values, image.geometry)
+    z, y, x = (n // 2 for n in values.shape)
+    middle = Cut(centre=(z, y, x), n_alike=0, towards="")
     planes = "three planes" if len(planes_of(values.shape)) > 1 else "one plane"
     return Picture(
-        png=planes_png(values, image.geometry, unit=image.unit, title=which, cut=cut),
+        png=planes_png(values, image.geometry, unit=image.unit, title=which, cut=cut or middle),
         title=f"{which}: {planes}",
         caption=f"{planes.capitalize()} through the centre of {_object(cut)}{of_many}. "
         f"{hanging} {_WINDOW}",
     )
 
 
-def _object(cut: Cut) -> str:
+def _object(cut: Cut | None) -> str:
     """Say what the planes cut: with two hands in view, one of them."""
+    if cut is None or cut.n_alike < 1:
+        return "the field of view"
     if cut.n_alike < 2:
         return "the signal"
     side = f", that towards {cut.towards}" if cut.towards else ""
