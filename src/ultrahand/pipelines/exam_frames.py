@@ -140,6 +140,6 @@ def _told(
         "the thinnest axis, all in one window: black is no difference or less, white the "
         "98th percentile and above. These are the volumes up to the steepest rise of the mean "
         "signal, at least two and at most a quarter of all; differences are shown because the "
-        "volumes are frames in time. Panels are means over more volumes the later they are."
-        + left_out
+        "volumes are frames in time. Where many volumes come after them, a panel is the mean of "
+        "several, of more the later they are." + left_out
     )

@@ -25,6 +25,8 @@ from ultrahand.report.series_frames import Frames, signal_voxels
 
 MAX_SHOWN = 8
 _CURVE_IN = 1.9
+_GAINS_ACROSS, _GAIN_IN = 4, 2.4
+"""Differences in a row, and the least width of each: vessels are thin."""
 _GAIN_PERCENTILE = 98.0
 """Of the projected differences, shown white: a hand fills a tenth of its picture and more."""
 
@@ -91,10 +93,14 @@ def frames_png(
     panels = [_panel(_mean(shown_values, g), thin, None if in_time else centre) for g in groups]
     panels = [panel.T if across < down else panel for panel in panels]
     window = _window(panels if in_time else [values[i] for i, *_ in groups], gain=early is not None)
-    width, row = _sizes(len(groups), panels[0].shape, geometry, plane)
-    figure = new_figure(width, row + _CURVE_IN + 1.2)
-    grid = figure.add_gridspec(2, len(groups), height_ratios=(row + 0.3, _CURVE_IN))
-    axes = [figure.add_subplot(grid[0, i]) for i in range(len(groups))]
+    columns = min(len(groups), _GAINS_ACROSS) if early else len(groups)
+    rows = -(-len(groups) // columns)
+    least = _GAIN_IN if early else 1.65
+    width, row = _sizes(columns, least, panels[0].shape, geometry, plane)
+    figure = new_figure(width, rows * (row + 0.3) + _CURVE_IN + 0.9)
+    heights = (*[row + 0.3] * rows, _CURVE_IN)
+    grid = figure.add_gridspec(rows + 1, columns, height_ratios=heights)
+    axes = [figure.add_subplot(grid[divmod(i, columns)]) for i in range(len(groups))]
     places, name, suffix = _places(len(values), at_s, axis)
     texts = labels or [f"{_short(place)}{suffix}" for place in places]
     for ax, group, panel in zip(axes, groups, panels, strict=True):
@@ -105,7 +111,7 @@ def frames_png(
     bar = figure.colorbar(shown, ax=axes, shrink=0.8)
     bar.set_label(f"difference / {unit}" if early else unit)
     signal = signal_voxels(values) if signal is None else signal
-    bottom = figure.add_subplot(grid[1, :])
+    bottom = figure.add_subplot(grid[rows, :])
     names = name, unit
     draw_curve(bottom, values, places, names, groups, signal, from_zero=not in_time, early=early)
     cut = f"{AXIS_NAMES[thin]} {centre + 1} of {geometry.shape[thin]}"
@@ -145,12 +151,12 @@ def _window(shown: Sequence[Real], *, gain: bool) -> tuple[float, float]:
 
 
 def _sizes(
-    n: int, shape: tuple[int, ...], geometry: Geometry, plane: tuple[int, int]
+    n: int, least: float, shape: tuple[int, ...], geometry: Geometry, plane: tuple[int, int]
 ) -> tuple[float, float]:
-    """Return the width of the figure and the height of its row of frames, in inches."""
+    """Return the width of the figure and the height of a row of `n` frames, in inches."""
     size = geometry.voxel_size_m[::-1]
     aspect = shape[0] * size[plane[1]] / (shape[1] * size[plane[0]])
-    each = min(2.8, max(1.65, 7.0 / n))
+    each = min(2.8, max(least, 7.0 / n))
     return max(7.0, each * n + 1.0), float(np.clip(each * aspect, 0.7, 3.2))
 
 
