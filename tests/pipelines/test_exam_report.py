@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from ultrahand import __version__
+from ultrahand.cli.exam_page import _told_apart
 from ultrahand.io.exam_file import KINDS, Examination, ExamSeries
 from ultrahand.pipelines.citations import citations
 from ultrahand.pipelines.exam import Row, Status
+from ultrahand.pipelines.exam_frames import frame_labels, places_s
+from ultrahand.pipelines.exam_images import SeriesPart
 from ultrahand.pipelines.exam_noise import LoadedImage, noise_facts, signal_of, volume_tables
-from ultrahand.pipelines.exam_pictures import frame_labels, part_of, places_s
+from ultrahand.pipelines.exam_pictures import part_of
 from ultrahand.pipelines.exam_report import (
     NO_PICTURES,
-    SeriesPart,
     failure_of,
     report_of,
     section_of,
@@ -212,7 +214,136 @@ def test_a_phase_is_shown_without_numbers_of_signal():
         replace(loaded(Units="rad"), name="part-phase"), title="na", draw=True, limit_bytes=None
     )
     assert [p.title for p in part.pictures] == ["na, 0.5 ms: three planes"]
+    assert "through the centre of the field of view" in part.pictures[0].caption
     assert (part.noise, part.tables, part.volume) == ((), (), None)
+
+
+def several(*, names=("echo-1", "echo-2"), n_shown=2):
+    images = [
+        replace(loaded((level,), EchoTime=echo, FourthDimension=None), name=name)
+        for level, echo, name in zip((40.0, 10.0), (0.0005, 0.012), names, strict=True)
+    ]
+    parts = [
+        part_of(im, title=f"na, {im.name}", draw=False, limit_bytes=None if i else 20_000)
+        for i, im in enumerate(images[:n_shown])
+    ]
+    return SeriesPart(
+        sidecar=images[0].sidecar,
+        shape=images[0].values.shape,
+        n_images=2,
+        parts=tuple(parts),
+        images=tuple((image.name, image.sidecar) for image in images),
+    )
+
+
+def test_of_several_images_the_page_says_which_one_the_numbers_are_of():
+    section = section_of(row(), several(), drawn=True)
+    assert section.summary.startswith("2 images; the first, echo-1: 23Na, 20 x 16 x 6 voxels")
+    assert section.summary.endswith("median signal to noise 80")
+    first = section.facts[0]
+    assert first.value == "of the first, echo-1, alone; the table has all 2"
+    table = section.tables[0]
+    assert table.columns == ("image", "EchoTime / s", "signal to noise, median")
+    assert table.rows == (("echo-1", "0.0005", "80"), ("echo-2", "0.012", "20"))
+    page = render(report_of(exam(), [row()], [section], [], provenance=()))
+    assert "Open na: sodium, echo-1 in the viewer" in page
+    assert '"title": "na: sodium, echo-1"' in page
+
+
+def test_images_are_called_what_sets_them_apart():
+    names = [f"a/sub-1_acq-na_{middle}MEGRE.nii.gz" for middle in ("echo-1_", "echo-2_")]
+    assert _told_apart(names) == ["echo-1", "echo-2"]
+    parts = [f"sub-1_{part}MEGRE.nii.gz" for part in ("", "part-phase_")]
+    assert _told_apart(parts) == ["magnitude", "part-phase"]
+    assert _told_apart(parts[:1]) == [""]
+
+
+def test_an_image_that_is_not_shown_has_its_row_and_no_number():
+    (table,) = section_of(row(), several(n_shown=1), drawn=True).tables
+    assert table.rows[1] == ("echo-2", "0.012", "not computed")
+    (table,) = section_of(row(), several(names=("magnitude", "part-phase")), drawn=True).tables
+    assert [r[0] for r in table.rows] == ["magnitude", "part-phase"]
+
+
+def test_a_series_of_one_image_has_no_table_of_images():
+    section = section_of(row(), made(), drawn=True)
+    assert "images" not in section.summary
+    assert [t.title for t in section.tables] == ["Signal and noise of each volume"]
+    page = render(report_of(exam(), [row()], [section], [], provenance=()))
+    assert "Open na: sodium in the viewer" in page
+
+
+def in_time(levels, **fields):
+    n = len(levels)
+    told = {"FourthDimension": "frame", "FrameTimesMean": [5.0 * i + 2 for i in range(n)]}
+    return loaded(levels, **(told | {"FrameDuration": [5.0] * n} | fields))
+
+
+RISING = (20.0, 20.1, 20.0, 30.0, 33.0, 34.0, 35.0, 36.0, 37.0, 38.0, 39.0, 45.0)
+
+
+def test_frames_in_time_are_differences_and_the_caption_says_against_which():
+    short = [5.0] * 11 + [2.0]
+    part = part_of(in_time(RISING, FrameDuration=short), title="dce", draw=True, limit_bytes=None)
+    words = part.pictures[1].caption
+    assert "against the mean of volumes 1 to 2 (2.0 s to 7.0 s)" in words
+    assert "open circles in the curve: 1 of 12 volumes, shorter than 80 %" in words
+    whole = part_of(in_time(RISING), title="dce", draw=True, limit_bytes=None).pictures[1]
+    assert "volumes 1 to 3 (2.0 s to 12.0 s)" in whole.caption
+    assert "open circles" not in whole.caption
+
+
+@pytest.mark.parametrize(
+    ("levels", "fields", "why"),
+    [
+        (RISING, {"FourthDimension": "rep"}, "volumes along rep are not taken for"),
+        (RISING, {"FourthDimension": "phase"}, "volumes along phase are not taken for"),
+        (RISING[:3], {}, "fewer than 4"),
+        (RISING[:4], {"FrameDuration": [5.0, 5.0, 5.0, 1.0]}, "fewer than 4"),
+        (RISING, {"FourthDimension": "echo"}, ""),
+    ],
+)
+def test_what_is_no_contrast_series_is_shown_as_it_is(levels, fields, why):
+    part = part_of(in_time(levels, **fields), title="dce", draw=True, limit_bytes=None)
+    words = part.pictures[1].caption
+    assert "against the mean" not in words
+    assert why in words
+    assert ("No differences are shown" in words) is bool(why)
+
+
+def test_the_words_of_a_picture_say_how_many_planes_and_which_object():
+    """Two hands in view: one of them is cut, and a single slice has one plane."""
+    hands = loaded((40.0,), FourthDimension=None)
+    hands.values[:] = 0.2
+    hands.values[:, 1:5, 1:6, 3:17] = hands.values[:, 1:5, 10:15, 3:17] = 40.0
+    (picture,) = part_of(hands, title="na", draw=True, limit_bytes=None).pictures
+    assert picture.title == "na: three planes"
+    words = "Three planes through the centre of one of 2 separate objects, that towards R."
+    assert picture.caption.startswith(words)
+    flat = replace(
+        hands,
+        values=hands.values[:, 3:4, :8],
+        standard_error=None,
+        geometry=replace(geometry(), shape=(1, 8, 20)),
+    )
+    (picture,) = part_of(flat, title="na", draw=True, limit_bytes=None).pictures
+    assert picture.title == "na: one plane"
+    assert picture.caption.startswith("One plane through the centre of the signal. ")
+
+
+def test_a_phase_is_cut_where_its_magnitude_is():
+    """Phases are as large in the air as in a hand: they have no signal to look for."""
+    magnitude = loaded((40.0,), FourthDimension=None)
+    phase = replace(loaded((40.0,), Units="rad", FourthDimension=None), name="part-phase")
+    phase.values[:] = np.random.default_rng(2).uniform(-3, 3, phase.values.shape)
+    cut = part_of(magnitude, title="na", draw=False, limit_bytes=None).cut
+    assert cut.centre == pytest.approx((2.5, 7.5, 9.5), abs=1)
+    drawn, again = (
+        part_of(phase, title="na", draw=True, limit_bytes=None, magnitude=where).pictures[0]
+        for where in (cut, replace(cut, centre=(0, 0, 0)))
+    )
+    assert "through the centre of the signal" in drawn.caption
+    assert drawn.png != again.png
 
 
 def test_where_nothing_is_above_the_noise_that_is_said():

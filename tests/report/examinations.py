@@ -43,6 +43,7 @@ def report_of(text, *, volume_bytes=1000, n=1):
         window=(0.0, 1.0),
         frames=(text, text),
         note=text,
+        image=text,
     )
     fact = Fact(name=text, value=text, unit=text)
     findings = tuple(

@@ -178,6 +178,25 @@ def test_controls_change_the_picture(browser, page):
     assert_silent(browser, page)
 
 
+def test_a_series_that_cannot_be_shown_says_so_beside_its_button(browser, page):
+    """Far down the page: a notice at its top would not be seen, nor heard."""
+    browser.open(page, height=600)
+    browser.run("document.getElementById('series-3-volume').textContent = 'H4sIAAAA'")
+    browser.run("document.querySelector('[data-volume=series-3-volume]').click()")
+    error = "document.getElementById('series-3-volume-error')"
+    browser.wait_for(f"!{error}.hidden")
+    assert "could not show this series" in browser.run(f"{error}.textContent")
+    assert browser.run(f"{error}.getAttribute('role')") == "alert"
+    top, bottom = browser.run(
+        f"(({{top, bottom}}) => [top, bottom])({error}.getBoundingClientRect())"
+    )
+    assert 0 <= top < bottom <= 600
+    assert not browser.run("document.getElementById('viewer').open")
+    assert browser.run("document.activeElement.dataset.volume") == "series-3-volume"
+    opened(browser, "series-1-volume")
+    assert browser.run("document.getElementById('series-1-volume-error').hidden")
+
+
 def test_keyboard_opens_and_closes_the_viewer(browser, page):
     browser.open(page)
     browser.run("document.querySelector('.open-viewer').focus()")

@@ -9,7 +9,9 @@ from PIL import Image
 from ultrahand.errors import RecordError
 from ultrahand.records import Geometry
 from ultrahand.report import frames as room
+from ultrahand.report.curve import limits
 from ultrahand.report.display import display_volume
+from ultrahand.report.enhancement import Early
 from ultrahand.report.frames import frames_png
 from ultrahand.report.planes import picture_notes
 from ultrahand.report.series_frames import signal_voxels
@@ -133,7 +135,43 @@ def test_labels_stand_above_frames_and_one_is_needed_for_each():
     ],
 )
 def test_a_curve_in_time_shows_enhancement_and_no_noise(means, from_zero, expected):
-    assert room._limits(np.array(means), from_zero=from_zero) == pytest.approx(expected, abs=1e-9)
+    assert limits(np.array(means), from_zero=from_zero) == pytest.approx(expected, abs=1e-9)
+
+
+def enhancing(n=8):
+    """Tissue of 100 that gains a tenth from the third frame on, in one slice; a corner gains 20."""
+    values = np.full((n, *SHAPE), 100.0, np.float32)
+    values[2:, 1] += 10.0
+    values[2:, 1, -4:, -8:] += 10.0
+    return values
+
+
+def test_a_gain_of_a_tenth_is_seen_in_a_window_of_its_own():
+    values = enhancing()
+    plain = panels(drawn(values, at_s=np.arange(8.0)))
+    assert np.ptp(plain) < 0.1 * 255, "as they are, all frames look alike"
+    gained = panels(drawn(values, at_s=np.arange(8.0), early=Early(frames=(0, 1))))
+    np.testing.assert_allclose(gained, [0, *[255 / 2] * 3], atol=2)  # the first of two rows
+
+
+def test_differences_know_no_voxel_that_was_not_measured():
+    values = enhancing()
+    values[0, :, :5] = np.nan  # in an early frame: no difference in any
+    assert drawn(values, early=Early(frames=(0, 1))).size
+    assert drawn(np.full((5, *SHAPE), np.nan, np.float32), early=Early(frames=(0, 1))).size
+
+
+def test_a_short_frame_is_in_no_panel_and_an_open_circle():
+    values = enhancing()
+    values[7] = 1000.0
+    shown, left_out = (
+        drawn(values, at_s=np.arange(8.0), early=Early(frames=(0, 1), short=short))
+        for short in ((), (7,))
+    )
+    # Without it seven panels stand in two rows; with it their window is that of a thousand.
+    assert not np.array_equal(shown, left_out)
+    np.testing.assert_allclose(panels(left_out)[1:], 255 / 2, atol=2)
+    assert max(panels(shown)) < 10
 
 
 def test_a_series_that_is_read_frame_by_frame_is_drawn_as_an_array_is():

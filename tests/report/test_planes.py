@@ -9,7 +9,7 @@ from matplotlib.image import imread
 
 from ultrahand.records import Geometry
 from ultrahand.report.drawing import oriented
-from ultrahand.report.planes import draw_planes, signal_centre, thinnest_axis
+from ultrahand.report.planes import draw_planes, planes_of
 
 SHAPE = (20, 30, 40)
 
@@ -122,19 +122,12 @@ def test_the_long_axis_is_upright_and_right_to_left_lies_across(directions, plan
         assert oriented(frame, *given) == (expected if known else given)
 
 
-def test_a_bright_vial_does_not_draw_the_planes_away_from_the_hand():
-    values = np.zeros((20, 40, 50), np.float32)
-    values[5:15, 5:25, 5:35] = 1.0  # the hand: centre (9.5, 14.5, 19.5)
-    values[1:3, 36:39, 46:49] = 50.0  # 18 voxels: below 0.2 % of 40,000
-    assert signal_centre(values) == pytest.approx((9.5, 14.5, 19.5), abs=0.6)
-
-
-def test_the_thinnest_axis_is_that_of_the_signal_not_of_the_field_of_view():
-    values = np.zeros((30, 30, 30), np.float32)
-    values[5:25, 13:16, 5:25] = 1.0
-    frame = geometry(shape=values.shape)  # 60 mm along slice, 30 along phase and read
-    assert thinnest_axis(values, frame) == 1
-    assert thinnest_axis(np.zeros((30, 30, 10), np.float32), geometry(shape=(30, 30, 10))) == 2
+@pytest.mark.parametrize(
+    ("shape", "cuts"),
+    [(SHAPE, [0, 1, 2]), ((1, 30, 40), [0]), ((20, 30, 1), [2]), ((1, 1, 9), [0])],
+)
+def test_a_single_slice_has_one_plane_and_a_volume_three(shape, cuts):
+    assert [axis for _, _, axis in planes_of(shape)] == cuts
 
 
 def test_planes_share_one_scale(tmp_path):

@@ -1,20 +1,27 @@
 """What a page takes from a sidecar is what the sidecar says, with units."""
 
+import pytest
+
 from ultrahand.records.findings import Level, warning
 from ultrahand.records.provenance import Provenance
-from ultrahand.report.sidecar_facts import parameter_facts, provenance_facts, sidecar_findings
+from ultrahand.report.sidecar_facts import (
+    parameter_facts,
+    provenance_facts,
+    shown_command,
+    sidecar_findings,
+)
 
 
 def sidecar(**fields):
     provenance = Provenance(
         inputs={"raw": "ab12", "noise": "cd34"},
-        options={"method": "fft", "group": None},
+        options={"method": "fft", "group": None, "max_memory_bytes": 20221208166},
         steps=("whitened", "inverse FFT"),
         findings=(warning("flip angle", found="0", expected="> 0", remedy="ask"),),
         versions={"ultrahand": "0.1.0", "numpy": "2.0"},
         threads=2,
         seed=None,
-        command="ultrahand recon a.h5 -o a.nii.gz",
+        command="ultrahand recon /data/Doe^John/a.h5 -o a.nii.gz",
     )
     return {**fields, "Provenance": provenance.as_dict()}
 
@@ -52,9 +59,28 @@ def test_provenance_is_enough_to_make_it_again():
         "versions": "ultrahand 0.1.0\nnumpy 2.0",
         "steps": "whitened\ninverse FFT",
         "options": "method = fft\ngroup = None",
-        "threads": "2",
         "seed": "nothing random took part",
     }
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("ultrahand recon -o a.nii.gz -- /data/Doe/a.h5", "ultrahand recon -o a.nii.gz -- a.h5"),
+        ("ultrahand recon -o out/a.nii.gz ../Doe/a.h5", "ultrahand recon -o a.nii.gz a.h5"),
+        ("x '/data/Doe, John/a b.h5'", "x 'a b.h5'"),
+        ("x --noise=/data/Doe/n.h5", "x --noise=n.h5"),
+        ("x --noise /data/Doe/n.h5:set/1", "x --noise n.h5:set/1"),
+        ("x --trajectory=/data/k.h5:/spokes/k", "x --trajectory=k.h5:/spokes/k"),
+        ("x --trajectory /data/do:e/k.npy", "x --trajectory k.npy"),
+        ("x --trajectory-unit=1/m --group s/2", "x --trajectory-unit=1/m --group s/2"),
+        ("x --trajectory-unit rad/pixel /data/Doe/", "x --trajectory-unit rad/pixel Doe"),
+        ("x /data/Doe/raw", "x raw"),
+        ("x '/data/Doe", "not shown: it cannot be parted into words; the sidecar has it"),
+    ],
+)
+def test_a_command_is_shown_without_folders(command, shown):
+    assert shown_command(command) == shown
 
 
 def test_findings_come_back_whole():

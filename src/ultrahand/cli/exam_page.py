@@ -11,8 +11,9 @@ from ultrahand.pipelines.exam import Row, Status
 
 if TYPE_CHECKING:
     from ultrahand.io.exam_file import Examination
+    from ultrahand.pipelines.exam_images import SeriesPart
     from ultrahand.pipelines.exam_noise import LoadedImage
-    from ultrahand.pipelines.exam_report import SeriesPart
+    from ultrahand.pipelines.exam_pictures import ImagePart
 
 _IMAGE: Final = ".nii.gz"
 _ERROR: Final = "_stderr.nii.gz"
@@ -84,22 +85,28 @@ def _shares(source: Source) -> dict[str, int]:
 def _read_series(source: Source, row: Row, limit_bytes: int, scratch: Path) -> SeriesPart | None:
     """Return what the page shows of a series; None where nothing was made."""
     from ultrahand.io.read_images import read_sidecar
+    from ultrahand.pipelines.exam_images import SeriesPart
     from ultrahand.pipelines.exam_pictures import part_of
-    from ultrahand.pipelines.exam_report import MAX_IMAGES, SeriesPart
+    from ultrahand.pipelines.exam_report import MAX_IMAGES
     from ultrahand.report.sidecar_facts import sidecar_findings
 
     paths = _images(row)
     if row.status is not Status.DONE or not paths:
         return None
-    parts, shapes = [], []
-    for number, image in enumerate(_loaded(source.folder, paths[:MAX_IMAGES], scratch)):
+    parts: list[ImagePart] = []
+    shapes: list[tuple[int, ...]] = []
+    names = _told_apart(paths)
+    shown = list(zip(paths, names, strict=True))[:MAX_IMAGES]
+    for number, image in enumerate(_loaded(source.folder, shown, scratch)):
         title = f"{row.series}, {image.name}" if image.name else row.series
+        same_grid = bool(parts) and image.values.shape[1:] == shapes[0][1:]
         parts.append(
             part_of(
                 image,
                 title=title,
                 draw=source.matplotlib is not None,
                 limit_bytes=None if number else limit_bytes,
+                magnitude=parts[0].cut if same_grid else None,
             )
         )
         shapes.append(image.values.shape)
@@ -109,6 +116,7 @@ def _read_series(source: Source, row: Row, limit_bytes: int, scratch: Path) -> S
         shape=shapes[0],
         n_images=len(paths),
         parts=tuple(parts),
+        images=tuple(zip(names, sidecars, strict=True)),
         more_findings=tuple(f for sidecar in sidecars[1:] for f in sidecar_findings(sidecar)),
     )
 
@@ -117,13 +125,12 @@ def _sidecar(folder: Path, image: str) -> Path:
     return folder / f"{image.removesuffix(_IMAGE)}.json"
 
 
-def _loaded(folder: Path, paths: Sequence[str], scratch: Path) -> Iterator[LoadedImage]:
-    """Read images one after the other; each takes the place of the one before."""
+def _loaded(folder: Path, named: Sequence[tuple[str, str]], scratch: Path) -> Iterator[LoadedImage]:
+    """Read images with their names one after the other; each takes the place of the one before."""
     from ultrahand.io.read_images import read_sidecar, unpack_series
     from ultrahand.pipelines.exam_noise import LoadedImage
 
-    names = _told_apart(paths)
-    for path, name in zip(paths, names, strict=True):
+    for path, name in named:
         values = unpack_series(folder / path, scratch / "values")
         error = folder / (path.removesuffix(_IMAGE) + _ERROR)
         yield LoadedImage(
@@ -138,7 +145,8 @@ def _loaded(folder: Path, paths: Sequence[str], scratch: Path) -> Iterator[Loade
 
 
 def _told_apart(paths: Sequence[str]) -> list[str]:
-    """Return what names do not have in common: ``echo-2 part-phase``."""
+    """Return what names do not have in common: ``echo-2 part-phase``; none for one alone."""
     words = [PurePosixPath(path).name.removesuffix(_IMAGE).split("_") for path in paths]
     common = set(words[0]).intersection(*words[1:])
-    return [" ".join(w for w in name if w not in common) for name in words]
+    plain = "magnitude" if len(paths) > 1 else ""
+    return [" ".join(w for w in name if w not in common) or plain for name in words]

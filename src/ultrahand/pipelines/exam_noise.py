@@ -120,7 +120,7 @@ def volume_tables(image: LoadedImage, signal: Bools, labels: tuple[str, ...]) ->
     )
     return (
         Table(
-            title="Signal and noise of each volume",
+            title=f"Signal and noise of each volume{f', {image.name}' if image.name else ''}",
             columns=columns,
             rows=tuple(rows),
             note=f"Over the {int(signal.sum())} {_SIGNAL} of all volumes.",

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ultrahand import __version__
 from ultrahand.pipelines.citations import citations
 from ultrahand.pipelines.exam import Row, Status
-from ultrahand.pipelines.exam_pictures import ImagePart
+from ultrahand.pipelines.exam_images import (
+    SeriesPart,
+    first_name,
+    images_table,
+    median_ratio,
+    which_image,
+)
 from ultrahand.pipelines.exam_results import expected_results
 from ultrahand.records.findings import Finding, Level
 from ultrahand.report.content import Fact, Report, Section
@@ -49,21 +54,6 @@ _KINDS: Final = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SeriesPart:
-    """What was read back of one finished series."""
-
-    sidecar: Mapping[str, object]
-    """Of its first image."""
-    shape: tuple[int, ...]
-    """Frames and voxels ``(frames, z, y, x)`` of its first image."""
-    n_images: int
-    parts: tuple[ImagePart, ...]
-    """Of its first images, at most `MAX_IMAGES`."""
-    more_findings: tuple[Finding, ...] = field(default=())
-    """Of the other images."""
-
-
 def section_of(row: Row, made: SeriesPart | None, *, drawn: bool) -> Section:
     """Return the section of one series.
 
@@ -96,11 +86,11 @@ def section_of(row: Row, made: SeriesPart | None, *, drawn: bool) -> Section:
         status=_STATUS[row.status],
         reason="; ".join(note for note in notes if note),
         summary=_summary(made),
-        facts=(*first.noise, *parameter_facts(made.sidecar)),
+        facts=(*which_image(made), *first.noise, *parameter_facts(made.sidecar)),
         findings=tuple(seen),
         pictures=tuple(picture for part in made.parts for picture in part.pictures),
         volume=first.volume,
-        tables=tuple(table for part in made.parts for table in part.tables),
+        tables=(*images_table(made), *(table for part in made.parts for table in part.tables)),
         provenance=provenance_facts(made.sidecar),
     )
 
@@ -182,6 +172,7 @@ def _all(sidecars: Sequence[Mapping[str, object]], name: str) -> str:
 
 def _summary(made: SeriesPart) -> str:
     n_frames, *voxels = made.shape
+    several = f"{made.n_images} images; {first_name(made)}: " if made.n_images > 1 else ""
     sizes = made.sidecar.get("VoxelSize_mm")
     size = " x ".join(f"{v:.3g}" for v in sizes) if isinstance(sizes, list) else "unknown"
     words = [
@@ -192,9 +183,7 @@ def _summary(made: SeriesPart) -> str:
         words.append(
             f"{n_frames} volumes along {made.sidecar.get('FourthDimension', 'a 4th axis')}"
         )
-    ratio = next(
-        (f for f in made.parts[0].noise if f.name.startswith("Signal to noise, med")), None
-    )
-    if ratio is not None:
-        words.append(f"median signal to noise {ratio.value}")
-    return ", ".join(words)
+    ratio = median_ratio(made.parts[0])
+    if ratio:
+        words.append(f"median signal to noise {ratio}")
+    return several + ", ".join(words)

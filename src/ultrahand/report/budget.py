@@ -90,7 +90,9 @@ def _volumes(report: Report) -> Iterator[tuple[str, int]]:
     for anchor, section in numbered(report):
         if section.volume is not None:
             volume = section.volume
-            words = 12 * len(volume.name + volume.note + volume.unit + "".join(volume.frames))
+            words = 12 * len(
+                volume.name + 2 * volume.image + volume.note + volume.unit + "".join(volume.frames)
+            )
             yield volume_key(anchor), _base64_bytes(volume.nifti_gz) + words + _MARKUP_BYTES
 
 

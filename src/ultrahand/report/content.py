@@ -79,6 +79,8 @@ class Volume:
     """The values at which smaller and greater ones end; None where none were cut."""
     note: str = ""
     """How it differs from the image on disk: coarser, rounded, fewer frames."""
+    image: str = ""
+    """Which of several images of its section it is; empty where there is one."""
 
     def __post_init__(self) -> None:
         require(self.nifti_gz.startswith(GZIP_SIGNATURE), "a volume must be a gzipped NIfTI file")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 from ultrahand.records.arrays import Float32, Float64, Real, require
 from ultrahand.records.geometry import Geometry
 from ultrahand.report.content import Volume
+from ultrahand.report.cuts import signal_cut
 from ultrahand.report.drawing import series_window
-from ultrahand.report.planes import brightest_frame, signal_centre
+from ultrahand.report.planes import brightest_frame
 from ultrahand.report.series_frames import Frames
 
 MAX_FRAMES = 24
@@ -43,6 +45,7 @@ def display_volume(
     unit: str,
     limit_bytes: int,
     frame_names: Sequence[str] = (),
+    image: str = "",
     colormap: str = "gray",
 ) -> Volume:
     """Make a volume for the viewer.
@@ -60,6 +63,8 @@ def display_volume(
         Size of the compressed file at most; `budget.share_bytes` gives it.
     frame_names
         What tells the frames apart; needed where there are several.
+    image
+        Which of several images of a series it is.
     colormap
         One of `content.COLORMAPS`.
 
@@ -97,12 +102,13 @@ def display_volume(
         window=window,
         colormap=colormap,
         directions_known=geometry.known,
-        start_ras_mm=_start(shown, affine),
+        start_ras_mm=_start(shown, geometry, affine),
         start_frame=brightest_frame(shown),
         frames=tuple(frame_names[i] for i in frames) if frame_names else (),
         step=step,
         gap=base if gaps else None,
         clipped=(None, base + 255 * step if cut else None),
+        image=image,
         note=_note(len(series), len(frames), geometry, factors, f"{step:.2g} {unit}"),
     )
 
@@ -177,9 +183,16 @@ def _coarse_affine(geometry: Geometry, factors: tuple[int, int, int]) -> Float64
     return affine
 
 
-def _start(shown: Float32, affine: Float64) -> tuple[float, float, float]:
-    """Return the RAS millimetres of the centre of the signal."""
-    centre = signal_centre(np.where(np.isfinite(shown), shown, 0).max(axis=0))
+def _start(shown: Float32, geometry: Geometry, affine: Float64) -> tuple[float, float, float]:
+    """Return the RAS millimetres of the centre of the signal: in the object that is cut."""
+    sizes = np.linalg.norm(affine[:3, :3], axis=0) * 1e-3
+    coarse = replace(
+        geometry,
+        shape=(shown.shape[1], shown.shape[2], shown.shape[3]),
+        voxel_size_m=(float(sizes[0]), float(sizes[1]), float(sizes[2])),
+    )
+    brightest = np.where(np.isfinite(shown), shown, 0).max(axis=0)
+    centre = signal_cut(brightest, coarse).centre
     x, y, z = affine[:3, :3] @ np.array(centre[::-1], np.float64) + affine[:3, 3]
     return float(x), float(y), float(z)
 

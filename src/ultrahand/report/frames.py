@@ -4,35 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import fill
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ultrahand.records.arrays import Bools, Float64, Real, require
 from ultrahand.records.geometry import Geometry
+from ultrahand.report.curve import draw_curve
+from ultrahand.report.cuts import signal_cut, thinnest_axis
 from ultrahand.report.drawing import (
     AXIS_NAMES,
-    BLUE,
-    ORANGE,
     draw_slice,
     figure_png,
     new_figure,
     oriented,
     series_window,
 )
-from ultrahand.report.planes import (
-    brightest_frame,
-    picture_notes,
-    signal_centre,
-    thinnest_axis,
-)
+from ultrahand.report.enhancement import Differences, Early, panel_groups
+from ultrahand.report.planes import brightest_frame, picture_notes
 from ultrahand.report.series_frames import Frames, signal_voxels
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 MAX_SHOWN = 8
 _CURVE_IN = 1.9
+_GAINS_ACROSS, _GAIN_IN = 4, 2.4
+"""Differences in a row, and the least width of each: vessels are thin."""
+_GAIN_PERCENTILE = 98.0
+"""Of the projected differences, shown white: a hand fills a tenth of its picture and more."""
 
 
 def frames_png(
@@ -45,12 +41,15 @@ def frames_png(
     axis: str = "time",
     labels: Sequence[str] | None = None,
     signal: Bools | None = None,
+    early: Early | None = None,
     colormap: str = "gray",
 ) -> bytes:
     """Return a PNG file of frames side by side, above their mean signal.
 
     Along time each panel is the brightest voxel along the axis in which the signal is thinnest:
-    vessels show whole. Elsewhere it is a slice, for a projection would hide loss of signal.
+    vessels show whole. Elsewhere it is a slice, for a projection would hide loss of signal. With
+    `early` the panels are differences against the mean of these frames, averaged over groups of
+    frames, in a window of their own: contrast agent is a small part of the signal.
 
     Parameters
     ----------
@@ -70,6 +69,8 @@ def frames_png(
         What stands above each frame; else where it lies.
     signal
         Voxels ``(z, y, x)`` of the curve; else `signal_voxels`.
+    early
+        Frames before enhancement, of a series in time; None for frames as they are.
     colormap
         One of `content.COLORMAPS`.
 
@@ -83,47 +84,79 @@ def frames_png(
     require(len(values.shape) == 4, f"values must be (frames, z, y, x), got {values.shape}")
     require(at_s is None or len(at_s) == len(values), "at_s must have one number a frame")
     require(labels is None or len(labels) == len(values), "labels must have one text a frame")
-    chosen = np.unique(np.linspace(0, len(values) - 1, min(len(values), MAX_SHOWN)).round())
-    chosen = chosen.astype(np.int64)
+    groups, shown_values = _chosen(values, early)
     brightest = values[brightest_frame(values)]
     thin = thinnest_axis(brightest, geometry)
-    centre = signal_centre(brightest)[thin]
-    across, down = oriented(geometry, *(a for a in (2, 1, 0) if a != thin))
+    centre = signal_cut(brightest, geometry).centre[thin]
+    across, down = plane = oriented(geometry, *(a for a in (2, 1, 0) if a != thin))
     in_time = axis == "time"
-    panels = [_panel(values[i], thin, None if in_time else centre) for i in chosen]
+    panels = [_panel(_mean(shown_values, g), thin, None if in_time else centre) for g in groups]
     panels = [panel.T if across < down else panel for panel in panels]
-    window = series_window(panels if in_time else (values[i] for i in chosen))
-    width, row = _sizes(len(chosen), panels[0].shape, geometry, (across, down))
-    figure = new_figure(width, row + _CURVE_IN + 1.2)
-    grid = figure.add_gridspec(2, len(chosen), height_ratios=(row + 0.3, _CURVE_IN))
-    axes = [figure.add_subplot(grid[0, i]) for i in range(len(chosen))]
+    window = _window(panels if in_time else [values[i] for i, *_ in groups], gain=early is not None)
+    columns = min(len(groups), _GAINS_ACROSS) if early else len(groups)
+    rows = -(-len(groups) // columns)
+    least = _GAIN_IN if early else 1.65
+    width, row = _sizes(columns, least, panels[0].shape, geometry, plane)
+    figure = new_figure(width, rows * (row + 0.3) + _CURVE_IN + 0.9)
+    heights = (*[row + 0.3] * rows, _CURVE_IN)
+    grid = figure.add_gridspec(rows + 1, columns, height_ratios=heights)
+    axes = [figure.add_subplot(grid[divmod(i, columns)]) for i in range(len(groups))]
     places, name, suffix = _places(len(values), at_s, axis)
     texts = labels or [f"{_short(place)}{suffix}" for place in places]
-    for ax, frame, panel in zip(axes, chosen, panels, strict=True):
-        first = bool(frame == chosen[0])
-        plane = (across, down)
+    for ax, group, panel in zip(axes, groups, panels, strict=True):
+        first = group is groups[0]
         shown = draw_slice(ax, panel, geometry, plane, window, colormap, lettered=first)
         ax.set(xticks=[], yticks=[])
-        ax.set_title(texts[frame], fontsize=8)
-    figure.colorbar(shown, ax=axes, shrink=0.8).set_label(unit)
+        ax.set_title(" to ".join(dict.fromkeys((texts[group[0]], texts[group[-1]]))), fontsize=8)
+    bar = figure.colorbar(shown, ax=axes, shrink=0.8)
+    bar.set_label(f"difference / {unit}" if early else unit)
     signal = signal_voxels(values) if signal is None else signal
-    bottom = figure.add_subplot(grid[1, :])
-    _curve(bottom, values, places, name, unit, chosen, signal, from_zero=not in_time)
+    bottom = figure.add_subplot(grid[rows, :])
+    names = name, unit
+    draw_curve(bottom, values, places, names, groups, signal, from_zero=not in_time, early=early)
     cut = f"{AXIS_NAMES[thin]} {centre + 1} of {geometry.shape[thin]}"
     seen = f"brightest voxel along {AXIS_NAMES[thin]}" if in_time else cut
-    shown_of = f"{len(chosen)} of {len(values)} volumes"
+    shown_of = f"{len(groups)} of {len(values)} volumes"
+    if early:
+        seen = f"brightest difference along {AXIS_NAMES[thin]}"
+        shown_of = f"less the mean of volumes {early.frames[0] + 1} to {early.frames[-1] + 1}"
     lines = fill(f"{title}: {shown_of}, {seen}", int(11 * figure.get_figwidth()))
     figure.suptitle(lines + picture_notes(brightest, geometry), fontsize=10)
     return figure_png(figure)
 
 
+def _chosen(values: Frames, early: Early | None) -> tuple[tuple[tuple[int, ...], ...], Frames]:
+    """Return the frames of each panel, and the series that the panels show."""
+    if early is not None:
+        return panel_groups(len(values), early, MAX_SHOWN), Differences(values, early)
+    even = np.unique(np.linspace(0, len(values) - 1, min(len(values), MAX_SHOWN)).round())
+    return tuple((int(i),) for i in even), values
+
+
+def _mean(series: Frames, group: Sequence[int]) -> Real:
+    total: Real = series[group[0]]
+    for i in group[1:]:
+        total = total + series[i]
+    return total / np.float32(len(group))
+
+
+def _window(shown: Sequence[Real], *, gain: bool) -> tuple[float, float]:
+    """Return one window for all panels: a gain begins at none."""
+    if not gain:
+        return series_window(shown)
+    tops = [
+        np.percentile(p[np.isfinite(p)], _GAIN_PERCENTILE) for p in shown if np.isfinite(p).any()
+    ]
+    return 0.0, max([float(top) for top in tops if top > 0], default=1.0)
+
+
 def _sizes(
-    n: int, shape: tuple[int, ...], geometry: Geometry, plane: tuple[int, int]
+    n: int, least: float, shape: tuple[int, ...], geometry: Geometry, plane: tuple[int, int]
 ) -> tuple[float, float]:
-    """Return the width of the figure and the height of its row of frames, in inches."""
+    """Return the width of the figure and the height of a row of `n` frames, in inches."""
     size = geometry.voxel_size_m[::-1]
     aspect = shape[0] * size[plane[1]] / (shape[1] * size[plane[0]])
-    each = min(2.8, max(1.65, 7.0 / n))
+    each = min(2.8, max(least, 7.0 / n))
     return max(7.0, each * n + 1.0), float(np.clip(each * aspect, 0.7, 3.2))
 
 
@@ -149,39 +182,3 @@ def _places(n: int, at_s: Sequence[float] | None, axis: str) -> tuple[Float64, s
     if np.abs(seconds).max() < 1:
         return seconds * 1e3, f"{axis} / ms", " ms"
     return seconds, f"{axis} / s", " s"
-
-
-def _curve(
-    ax: Axes,
-    values: Frames,
-    places: Float64,
-    name: str,
-    unit: str,
-    chosen: np.ndarray,
-    signal: Bools,
-    *,
-    from_zero: bool,
-) -> None:
-    means = np.array([frame[signal].mean() for frame in values]) if signal.any() else np.zeros(0)
-    ax.set_xlabel(name, fontsize=8)
-    ax.set_ylabel(f"mean signal / {unit}", fontsize=8)
-    ax.tick_params(labelsize=7)
-    if not means.size:
-        ax.text(0.5, 0.5, "no voxel has signal in all volumes", ha="center", transform=ax.transAxes)
-        return
-    ax.plot(places, means, color=BLUE, linewidth=1.5, marker=".")
-    ax.plot(places[chosen], means[chosen], "o", color=ORANGE, label="frames above")
-    if np.array_equal(places, np.arange(1, len(places) + 1)):
-        ax.locator_params(axis="x", integer=True)
-    ax.set_ylim(*_limits(means, from_zero=from_zero))
-    ax.grid(alpha=0.3)
-    ax.set_title(f"mean over {int(signal.sum())} voxels with signal; circles: above", fontsize=8)
-
-
-def _limits(means: Float64, *, from_zero: bool) -> tuple[float, float]:
-    """Return the range of the curve: from 0, or wide enough that noise is no enhancement."""
-    low, high = float(means.min()), float(means.max())
-    if from_zero:
-        return min(0.0, low), 1.05 * high if high > 0 else 1.0
-    middle, half = (low + high) / 2, max(0.55 * (high - low), 0.1 * abs(high)) or 1.0
-    return middle - half, middle + half

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ultrahand.records.arrays import Float64, Real
+from ultrahand.records.arrays import Real
 from ultrahand.records.geometry import Geometry
+from ultrahand.report.cuts import Cut, signal_cut
 from ultrahand.report.drawing import (
     AXIS_NAMES,
     direction,
@@ -52,9 +53,15 @@ def draw_planes(path: Path, values: Real, geometry: Geometry, *, unit: str, titl
 
 
 def planes_png(
-    values: Real, geometry: Geometry, *, unit: str, title: str, colormap: str = "gray"
+    values: Real,
+    geometry: Geometry,
+    *,
+    unit: str,
+    title: str,
+    cut: Cut | None = None,
+    colormap: str = "gray",
 ) -> bytes:
-    """Return a PNG file of the three planes through the centre of the signal.
+    """Return a PNG file of the planes through the centre of the signal, `planes_of` many.
 
     Parameters
     ----------
@@ -66,6 +73,8 @@ def planes_png(
         Unit of the values, beside the colour bar.
     title
         What it is; never anything that identifies a patient.
+    cut
+        Where the planes lie; else `signal_cut`.
     colormap
         One of `content.COLORMAPS`.
 
@@ -74,32 +83,40 @@ def planes_png(
     UsageError
         matplotlib is not installed.
     """
-    planes = [p for p in _PLANES if min(values.shape[p[0]], values.shape[p[1]]) > 1]
-    planes = [(*oriented(geometry, a, b), cut) for a, b, cut in planes or [_PLANES[0]]]
+    planes = [(*oriented(geometry, a, b), c) for a, b, c in planes_of(values.shape)]
     extent = extents_mm(geometry)
     sizes = _sizes_in([(extent[a], extent[d]) for a, d, _ in planes])
     width = sum(w for w, _ in sizes) + _GAP_IN * (len(sizes) + 2)
     lines = fill(title, int(11 * width)) + picture_notes(values, geometry)
     figure = new_figure(width, max(h for _, h in sizes) + _BELOW_IN + _above_in(lines))
     places = _places(figure, sizes)
-    centre = signal_centre(values)
+    centre = (cut or signal_cut(values, geometry)).centre
     window = value_window(values)
-    for (across, down, cut), place in zip(planes, places, strict=False):
+    for (across, down, axis), place in zip(planes, places, strict=False):
         ax = figure.add_axes(place)
-        picture = np.take(values, centre[cut], axis=cut)
+        picture = np.take(values, centre[axis], axis=axis)
         picture = picture.T if across < down else picture
         shown = draw_slice(ax, picture, geometry, (across, down), window, colormap)
         ax.set_xlabel(f"{AXIS_NAMES[across]} / mm   {direction(geometry, across)}", fontsize=8)
         ax.set_ylabel(f"{AXIS_NAMES[down]} / mm   {direction(geometry, down)}", fontsize=8)
         ax.tick_params(labelsize=7)
-        if values.shape[cut] > 1:
-            name = AXIS_NAMES[cut]
-            ax.set_title(f"{name} {centre[cut] + 1} of {values.shape[cut]}", fontsize=8)
+        if values.shape[axis] > 1:
+            name = AXIS_NAMES[axis]
+            ax.set_title(f"{name} {centre[axis] + 1} of {values.shape[axis]}", fontsize=8)
     bar = figure.colorbar(shown, cax=figure.add_axes(places[-1]))
     bar.set_label(unit, fontsize=9)
     bar.ax.tick_params(labelsize=8)
     figure.text(0.5, 1 - 0.08 / figure.get_figheight(), lines, ha="center", va="top", fontsize=10)
     return figure_png(figure)
+
+
+def planes_of(shape: tuple[int, ...]) -> tuple[tuple[int, int, int], ...]:
+    """Return the planes that a volume ``(z, y, x)`` has to show: three, or one of a single slice.
+
+    Each as two array axes of the picture and the one that is cut.
+    """
+    found = tuple(p for p in _PLANES if min(shape[p[0]], shape[p[1]]) > 1)
+    return found or _PLANES[:1]
 
 
 def _sizes_in(planes_mm: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -140,40 +157,6 @@ def picture_notes(values: Real, geometry: Geometry) -> str:
     return (
         f"{note}\nhatched: not measured ({100 * missing / values.size:.2g} %)" if missing else note
     )
-
-
-def signal_centre(values: Real) -> tuple[int, int, int]:
-    """Return the voxel ``(z, y, x)`` nearest to the centre of the signal.
-
-    Weights are values above 20 % of the top of `value_window`, cut there: a few bright vials, or
-    vessels, must not draw the planes away from the rest.
-    """
-    profiles = _profiles(values)
-    if profiles[0].sum() <= 0:
-        return values.shape[0] // 2, values.shape[1] // 2, values.shape[2] // 2
-    z, y, x = (round(float((p * np.arange(len(p))).sum() / p.sum())) for p in profiles)
-    return z, y, x
-
-
-def thinnest_axis(values: Real, geometry: Geometry) -> int:
-    """Return the axis along which the signal is spread least, in millimetres."""
-    profiles = _profiles(values)
-    if profiles[0].sum() <= 0:
-        return int(np.argmin(extents_mm(geometry)))
-    spreads = []
-    for profile, size_m in zip(profiles, geometry.voxel_size_m[::-1], strict=True):
-        place = np.arange(len(profile)) * size_m
-        mean = (profile * place).sum() / profile.sum()
-        spreads.append(float((profile * (place - mean) ** 2).sum()))
-    return int(np.argmin(spreads))
-
-
-def _profiles(values: Real) -> list[Float64]:
-    """Return the signal summed over the two other axes, along slice, phase and read."""
-    top = np.float32(value_window(values)[1])
-    weight = np.clip(np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0), None, top)
-    weight = np.maximum(weight - np.float32(0.2) * top, 0)
-    return [weight.sum(axis=other, dtype=np.float64) for other in ((1, 2), (0, 2), (0, 1))]
 
 
 def brightest_frame(series: Frames) -> int:

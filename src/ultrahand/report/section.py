@@ -13,7 +13,8 @@ from ultrahand.report.fragments import (
     folded,
     picture_figure,
 )
-from ultrahand.report.markup import EMPTY, Html, element
+from ultrahand.report.markup import EMPTY, Html, element, join
+from ultrahand.report.viewer import shown_title, viewer_error
 
 
 def section_article(anchor: str, section: Section, embedded: frozenset[str]) -> Html:
@@ -65,14 +66,15 @@ def _viewer_button(anchor: str, section: Section, embedded: frozenset[str]) -> H
         return element("p", note, class_="left-out")
     button = element(
         "button",
-        f"Open {section.title} in the viewer",
+        f"Open {shown_title(section)} in the viewer",
         type="button",
         class_="open-viewer",
         data_volume=key,
         hidden=True,
     )
     note = f"For looking, not for measuring. {section.volume.note}".strip()
-    return element("p", button, " ", element("span", note, class_="note"), class_="viewer-line")
+    line = element("p", button, " ", element("span", note, class_="note"), class_="viewer-line")
+    return join([line, viewer_error(key)])
 
 
 def _parameters(section: Section) -> Html:

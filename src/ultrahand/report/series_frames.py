@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ultrahand.records.arrays import Bools
+from ultrahand.records.arrays import Bools, Float64
 from ultrahand.report.drawing import value_window
 
 SIGNAL_FRACTION = 0.2
@@ -38,3 +38,10 @@ def signal_voxels(series: Frames) -> Bools:
     brightest[~known] = np.nan
     top = value_window(brightest)[1]  # not the maximum: a few bright vials are not the hand
     return known & (brightest > SIGNAL_FRACTION * top)
+
+
+def mean_signal(series: Frames, signal: Bools) -> Float64:
+    """Return the mean of each frame over the voxels with signal; 0 where there are none."""
+    if not signal.any():
+        return np.zeros(len(series), np.float64)
+    return np.array([frame[signal].mean() for frame in series], np.float64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 
 from ultrahand.records.findings import Finding, Level
@@ -22,6 +24,12 @@ _UNITS = {
     "VoxelSize_mm": "mm",
 }
 _APART = {"Provenance"}
+_OF_THE_MACHINE = {"max_memory_bytes"}
+"""Options that are the machine's: no image depends on them."""
+_NO_PATHS = ("--trajectory-unit", "--group")
+"""Options in whose values a slash parts no folders: ``1/m``, ``session/dataset_2``."""
+_FILE = re.compile(r"(?:.*/)?([^/:]+\.[^/:.]+(?::.*)?)")
+"""A file with its ending, and what is named inside it: ``positions.h5:/spokes/k``."""
 _MAX_LISTED = 6
 
 
@@ -41,7 +49,11 @@ def parameter_facts(sidecar: Mapping[str, object]) -> tuple[Fact, ...]:
 
 
 def provenance_facts(sidecar: Mapping[str, object]) -> tuple[Fact, ...]:
-    """Return how the image was made: input hashes, command, versions, steps, options."""
+    """Return how the image was made: input hashes, command, versions, steps, options.
+
+    A page travels further than its images: folders, which may hold names, and what the machine
+    had (memory, threads) stay in the sidecar.
+    """
     found = sidecar.get("Provenance")
     if not isinstance(found, Mapping):
         return ()
@@ -49,19 +61,50 @@ def provenance_facts(sidecar: Mapping[str, object]) -> tuple[Fact, ...]:
     for role, file in _items(found.get("Inputs")):
         for kind, digest in _items(file):
             facts.append(Fact(name=f"input {role}, {kind}", value=str(digest)))
-    facts.append(Fact(name="command", value=str(found.get("Command", "not recorded"))))
+    facts.append(
+        Fact(name="command", value=shown_command(str(found.get("Command", "not recorded"))))
+    )
     versions = "\n".join(f"{name} {number}" for name, number in _items(found.get("Versions")))
     facts.append(Fact(name="versions", value=versions or "not recorded"))
     steps = found.get("Steps")
     if isinstance(steps, Sequence) and not isinstance(steps, str):
         facts.append(Fact(name="steps", value="\n".join(str(step) for step in steps)))
-    options = "\n".join(f"{name} = {value}" for name, value in _items(found.get("Options")))
+    options = "\n".join(
+        f"{name} = {value}"
+        for name, value in _items(found.get("Options"))
+        if name not in _OF_THE_MACHINE
+    )
     if options:
         facts.append(Fact(name="options", value=options))
-    facts.append(Fact(name="threads", value=str(found.get("Threads", "not recorded"))))
     seed = found.get("Seed")
     facts.append(Fact(name="seed", value="nothing random took part" if seed is None else str(seed)))
     return tuple(facts)
+
+
+def shown_command(command: str) -> str:
+    """Return a command line with the base names of its files.
+
+    Parameters
+    ----------
+    command
+        Quoted for a shell, as a sidecar keeps it.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:  # not written by us: nothing says where its folders end
+        return "not shown: it cannot be parted into words; the sidecar has it"
+    shown = []
+    for before, word in zip(["", *words], words, strict=False):
+        option, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        kept = (option or before) in _NO_PATHS
+        shown.append(f"{option}{sign}{value if kept else _base_name(value)}")
+    return shlex.join(shown)
+
+
+def _base_name(value: str) -> str:
+    """Return the name of a file, with what is inside it, less its folders."""
+    found = _FILE.fullmatch(value)
+    return found[1] if found else value.rstrip("/").rpartition("/")[2]
 
 
 def sidecar_findings(sidecar: Mapping[str, object]) -> tuple[Finding, ...]:

@@ -6,7 +6,7 @@ import base64
 import json
 
 from ultrahand.report.budget import numbered, volume_key
-from ultrahand.report.content import Report, Volume
+from ultrahand.report.content import Report, Section, Volume
 from ultrahand.report.markup import EMPTY, Html, element, join, printable
 
 _AXES = ("x", "y", "z")
@@ -25,9 +25,14 @@ def viewer_notes() -> Html:
                     class_="notice",
                 ),
             ),
-            element("p", id="viewer-notice", class_="notice", hidden=True),
+            element("p", id="viewer-notice", class_="notice", role="alert", hidden=True),
         ]
     )
+
+
+def viewer_error(key: str) -> Html:
+    """Return where the page says, beside its button, that a volume could not be shown."""
+    return element("p", id=f"{key}-error", class_="notice", role="alert", hidden=True)
 
 
 def viewer_dialog() -> Html:
@@ -80,6 +85,12 @@ def viewer_dialog() -> Html:
     )
 
 
+def shown_title(section: Section) -> str:
+    """Return what the viewer's button and list call the volume of a section."""
+    image = section.volume.image if section.volume else ""
+    return f"{section.title}, {image}" if image else section.title
+
+
 def viewer_data(report: Report, embedded: frozenset[str]) -> Html:
     """Return the volumes as blocks of data, which no browser runs.
 
@@ -90,7 +101,7 @@ def viewer_data(report: Report, embedded: frozenset[str]) -> Html:
         key = volume_key(anchor)
         if section.volume is None or key not in embedded:
             continue
-        told.append(_told(key, section.title, section.volume))
+        told.append(_told(key, shown_title(section), section.volume))
         data = base64.b64encode(section.volume.nifti_gz).decode("ascii")
         blocks.append(element("script", Html(data), type="text/plain", id=key))
     if not told:

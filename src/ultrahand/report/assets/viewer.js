@@ -12,10 +12,20 @@
   let image = null;
   let turn = 0;
 
-  function notice(text) {
-    const place = byId("viewer-notice");
+  // Shown first, filled then: a screen reader speaks what changes in an alert that is there.
+  function notice(text, place = byId("viewer-notice")) {
+    place.hidden = !text;
     place.textContent = text;
-    place.hidden = false;
+  }
+
+  // A series may be chosen in the window too: the words stand where its own button is.
+  function failed(id, error) {
+    const words = `The viewer could not show this series (${error?.message ?? error}); its pictures stand for it.`;
+    const button = document.querySelector(`.open-viewer[data-volume="${id}"]`);
+    dialog.close();
+    notice(words, byId(`${id}-error`));
+    button.focus({ preventScroll: true });
+    button.scrollIntoView({ block: "center", behavior: "instant" });
   }
 
   function canDraw() {
@@ -183,10 +193,8 @@
 
   function open(id) {
     if (!dialog.open) dialog.showModal();
-    show(id).catch((error) => {
-      dialog.close();
-      notice(`The viewer could not show this series (${error.message}); its pictures stand for it.`);
-    });
+    notice("", byId(`${id}-error`));
+    show(id).catch((error) => failed(id, error));
   }
 
   if (!canDraw()) {
