@@ -2,6 +2,7 @@
 
 import pytest
 
+from ultrahand.errors import InputError
 from ultrahand.records.findings import Level, warning
 from ultrahand.records.provenance import Provenance
 from ultrahand.report.sidecar_facts import (
@@ -87,6 +88,15 @@ def test_findings_come_back_whole():
     (found,) = sidecar_findings(sidecar())
     assert found == warning("flip angle", found="0", expected="> 0", remedy="ask")
     assert found.level is Level.WARNING
+
+
+@pytest.mark.parametrize("change", [{"level": "inXo"}, {"remedy": None}])
+def test_findings_that_were_changed_are_refused_with_a_way_out(change):
+    one = sidecar()
+    row = one["Provenance"]["Findings"][0] | change
+    row = {name: value for name, value in row.items() if value is not None}
+    with pytest.raises(InputError, match="run again with --verify"):
+        sidecar_findings(one | {"Provenance": one["Provenance"] | {"Findings": [row]}})
 
 
 def test_a_sidecar_without_provenance_has_none():

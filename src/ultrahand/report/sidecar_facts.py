@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
+from ultrahand.errors import InputError
 from ultrahand.records.findings import Finding, Level
 from ultrahand.report.content import Fact
 
@@ -108,21 +109,35 @@ def _base_name(value: str) -> str:
 
 
 def sidecar_findings(sidecar: Mapping[str, object]) -> tuple[Finding, ...]:
-    """Return the findings that a sidecar keeps."""
+    """Return the findings that a sidecar keeps.
+
+    Raises
+    ------
+    InputError
+        They are not as they were written.
+    """
     found = sidecar.get("Provenance")
     rows = found.get("Findings") if isinstance(found, Mapping) else None
     if not isinstance(rows, Sequence) or isinstance(rows, str):
         return ()
-    return tuple(
-        Finding(
-            level=Level(str(row["level"])),
-            field=str(row["field"]),
-            found=str(row["found"]),
-            expected=str(row["expected"]),
-            remedy=str(row["remedy"]),
-        )
-        for row in rows
-        if isinstance(row, Mapping)
+    try:
+        return tuple(_finding(row) for row in rows if isinstance(row, Mapping))
+    except (ValueError, KeyError) as error:
+        raise InputError(
+            "Provenance.Findings",
+            found=f"{type(error).__name__}: {error}",
+            expected="the sidecar as it was written",
+            remedy="run again with --verify: what was changed is made anew",
+        ) from None
+
+
+def _finding(row: Mapping[object, object]) -> Finding:
+    return Finding(
+        level=Level(str(row["level"])),
+        field=str(row["field"]),
+        found=str(row["found"]),
+        expected=str(row["expected"]),
+        remedy=str(row["remedy"]),
     )
 
 
