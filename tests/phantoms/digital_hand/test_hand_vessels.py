@@ -1,6 +1,7 @@
 """The vascular truth: arrivals, transit times, lumina, the graph, and what goes wrong with it."""
 
 import re
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from scipy.stats import norm
 
 from phantoms.digital_hand import hands, integrals
+from ultrahand.errors import InputError
 from ultrahand.phantoms.digital_hand.anatomy import _draw_vessels, draw_wrist_s
 from ultrahand.phantoms.digital_hand.courses import MAX_CLASSES, arrival_classes
 from ultrahand.phantoms.digital_hand.dynamic_series import arrivals_of
@@ -234,6 +236,25 @@ def test_a_stenosis_narrows_the_diameter_by_its_percentage():
     assert here[0] / there[0] == pytest.approx(0.6, rel=1e-9)
 
 
+@pytest.mark.parametrize(("name", "at"), [("3_radial", 0.1), ("common_34", 0.2)])
+def test_a_stenosis_beyond_an_occlusion_is_refused(name, at):
+    """It would be in the list of lesions and nowhere in the hand."""
+    script = f"""
+[[artery]]
+name = "{name}"
+state = "occluded"
+at = {at}
+[[artery]]
+name = "{name}"
+state = "stenosed"
+"""
+    with pytest.raises(InputError, match=f"artery {name}") as refused:
+        hands.subject(script=script)
+    assert f"at = {at}" in str(refused.value)
+    (hand,) = hands.subject(script=script.replace(f"at = {at}", "at = 0.8")).hands.values()
+    assert [v.narrowest_m for v in hand.vessels if v.narrowest_m is not None]
+
+
 def test_a_stenosis_shows_in_the_table():
     narrow, wide = (table(s)["proper_3_radial_P"] for s in (ILL, EVEN))
     assert narrow["stenosis_percent"] == pytest.approx(40.0, abs=0.1)
@@ -335,6 +356,14 @@ def test_lumina_are_drawn_as_published(name, mean, sd):
     assert values.min() >= 0.05
     assert abs(cut_mean - mean) < 0.05 * sd
     assert 0.88 * sd < cut_sd < sd
+
+
+@pytest.mark.parametrize("pair", [(0.0, 0.0), (0.02, 0.01), (0.04, 0.3)])
+def test_no_lumen_is_drawn_below_the_least(pair):
+    lesions = replace(preset("healthy", "right"), lumen_mm2=pair)
+    for seed in range(20):
+        lumen = _draw_vessels(np.random.default_rng(seed), lesions)[2]
+        assert min(lumen.values()) >= 0.05
 
 
 @pytest.mark.parametrize(

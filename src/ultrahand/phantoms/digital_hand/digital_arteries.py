@@ -31,7 +31,6 @@ def proper_arteries(
     trunks: Mapping[str, Trunk],
     states: Mapping[str, ArteryState],
     lumen_mm2: Mapping[tuple[int, str], float],
-    arrival: Mapping[tuple[int, str, str], float],
 ) -> Iterator[Vessel]:
     """Yield the pieces of the ten proper digital arteries, proximal first.
 
@@ -47,8 +46,6 @@ def proper_arteries(
         What is wrong, by name, as ``3_ulnar``.
     lumen_mm2
         Area half way up the proximal phalanx, by digit and side.
-    arrival
-        Seconds, by digit, side and level.
     """
     for digit, side in PROPER:
         state = states.get(f"{digit}_{side}", ArteryState())
@@ -73,7 +70,6 @@ def proper_arteries(
                 kind="artery",
                 stack=stack,
                 feeders=feeders,
-                arrival_s=arrival[digit, side, level] + state.delay_s,
                 digit=digit,
                 side=side,
                 level=level,

@@ -54,8 +54,8 @@ class Vessel:
     """Of an artery: names of the pieces that feed it; none at the wrist, or where they are lost."""
     drains_into: str | None = None
     """Of a vein: name of the next piece towards the wrist; None there, or where none is near."""
-    arrival_s: float
-    """From the start of the injection to half of the peak."""
+    arrival_s: float | None = None
+    """From the start of the injection to half of the peak; None where no agent comes."""
     digit: int = 0
     side: str = ""
     level: str = ""
