@@ -78,7 +78,7 @@ CASES = [
     *((seed, preset, "right", None) for seed in (1, 4) for preset in ("healthy", "ssc_severe")),
     (1, "ssc_mild", "both", None),
     *((1, "healthy", "right", drawn_at_random(seed)) for seed in range(4)),
-    *((3, "ssc_severe", "both", drawn_at_random(seed)) for seed in (6,)),
+    (3, "ssc_severe", "both", drawn_at_random(6)),
 ]
 
 

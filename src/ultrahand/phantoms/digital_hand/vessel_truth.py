@@ -8,10 +8,11 @@ import numpy as np
 
 from ultrahand.phantoms.digital_hand.anatomy import Hand
 from ultrahand.phantoms.digital_hand.filling import BONE, first_artery, time_of
+from ultrahand.phantoms.digital_hand.lumina import lumen_mm2
 from ultrahand.phantoms.digital_hand.person import DIGITS
 from ultrahand.phantoms.digital_hand.subject import Subject
 from ultrahand.phantoms.digital_hand.truth import Rows, place_ras
-from ultrahand.phantoms.digital_hand.vessels import Vessel, area_mm2
+from ultrahand.phantoms.digital_hand.vessels import Vessel
 from ultrahand.units import M_PER_MM
 
 
@@ -55,7 +56,7 @@ def vessel_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
                     "min_lumen_area_mm2": v.min_lumen_mm2,
                     "mid_phalanx_lumen_area_mm2": _mid_phalanx_mm2(hand, v),
                     "stenosis_percent": v.stenosis_percent,
-                    "length_mm": v.stack.length_m / M_PER_MM,
+                    "length_mm": v.length_mm,
                     **{f"start_{k}": value for k, value in first.items()},
                     **{f"end_{k}": value for k, value in last.items()},
                 }
@@ -64,13 +65,13 @@ def vessel_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
 
 
 def _mid_phalanx_mm2(hand: Hand, vessel: Vessel) -> float | None:
-    """Return the area half way up the phalanx of a piece; None where it does not get there."""
+    """Return the lumen half way up the phalanx of a piece; None where it does not get there."""
     if not vessel.level:
         return None
     low, high = hand.person.rays[vessel.digit].z_mm[BONE[vessel.level]]
     middle = 0.5 * (low + high) * M_PER_MM
     first, last = vessel.stack.ends_m
-    return area_mm2(vessel.stack, middle) if first <= middle <= last else None
+    return float(lumen_mm2(vessel.stack, np.array(middle))) if first <= middle <= last else None
 
 
 def transit_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
