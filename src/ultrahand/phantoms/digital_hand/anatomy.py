@@ -128,7 +128,7 @@ def _check_narrowings(vessels: Sequence[Vessel], states: Mapping[str, ArteryStat
         f"{v.digit}_{v.side}" if v.digit else v.name for v in vessels if v.narrowest_m is not None
     }
     for name, state in states.items():
-        if state.present and state.stenosis_percent > 0 and name not in narrowed:
+        if state.occluded_at is not None and state.stenosis_percent > 0 and name not in narrowed:
             raise InputError(
                 f"artery {name}",
                 found=f"stenosed beyond where it is occluded, at = {state.occluded_at:g}",
