@@ -34,7 +34,7 @@ delay_s = 4.0
 [[artery]]
 name = "5_radial"
 state = "occluded"
-at = 0.2
+at = 0.6
 """
 
 
@@ -124,7 +124,7 @@ def fed(script):
 
 
 def test_tissue_takes_up_what_its_arteries_bring():
-    """Of digit 2 one artery is left, of 3 none; 4 is late, of 5 one ends in the first phalanx."""
+    """Of digit 2 one artery is left, of 3 none; 4 is late, of 5 one ends in the middle phalanx."""
     arrivals, found = arrivals_of(hands.subject(script=FED)), fed(FED)
     wrist = min(arrivals["radial_artery"], arrivals["ulnar_artery"])
     for name in ("palm1_skin", "palm_core1", "mcp3_synovium", "interosseus2"):

@@ -1,6 +1,7 @@
 """The vascular truth: arrivals, transit times, lumina, the graph, and what goes wrong with it."""
 
 import re
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -8,10 +9,12 @@ import pytest
 from scipy.stats import norm
 
 from phantoms.digital_hand import hands, integrals
+from ultrahand.errors import InputError
 from ultrahand.phantoms.digital_hand.anatomy import _draw_vessels, draw_wrist_s
 from ultrahand.phantoms.digital_hand.courses import MAX_CLASSES, arrival_classes
 from ultrahand.phantoms.digital_hand.dynamic_series import arrivals_of
 from ultrahand.phantoms.digital_hand.lesion_script import preset
+from ultrahand.phantoms.digital_hand.lumina import lumen_mm2
 from ultrahand.phantoms.digital_hand.vessel_truth import transit_rows, vessel_rows
 from ultrahand.phantoms.digital_hand.vessels import PROPER
 
@@ -165,22 +168,74 @@ def test_few_arrivals_stay_and_many_are_merged_nearest_first():
 
 
 @pytest.mark.parametrize("script", [EVEN, ILL])
-def test_the_lumen_of_the_table_is_the_cross_section(script):
+def test_the_lumen_of_the_table_is_perpendicular_and_the_length_along_the_course(script):
     for name, row in table(script).items():
         stack = vessels(script)[name].stack
         middle = 0.5 * (stack.knots_m[0] + stack.knots_m[-1])
-        _, _, a, b = integrals.profile(stack, np.array([middle]))[0]
-        assert row["lumen_area_mm2"] == pytest.approx(np.pi * a * b * 1e6, rel=1e-9)
-        assert row["length_mm"] == pytest.approx(1e3 * np.ptp(stack.knots_m))
+        lumen = perpendicular_mm2(stack, np.array([middle]))[0]
+        assert row["lumen_area_mm2"] == pytest.approx(lumen, rel=1e-4)
+        points = centres(stack, np.linspace(stack.knots_m[0], stack.knots_m[-1], 5001))
+        length = 1e3 * np.linalg.norm(np.diff(points, axis=0), axis=1).sum()
+        assert row["length_mm"] == pytest.approx(length, rel=1e-4)
+
+
+def centres(stack, at):
+    """Return points of the middle line: along the axis, and the two others."""
+    return np.column_stack([at, integrals.profile(stack, at)[:, :2]])
+
+
+def perpendicular_mm2(stack, at):
+    """Return areas perpendicular to the middle line: those across the axis times the cosine."""
+    low, high = np.maximum(at - 1e-5, stack.knots_m[0]), np.minimum(at + 1e-5, stack.knots_m[-1])
+    cosine = (high - low) / np.linalg.norm(centres(stack, high) - centres(stack, low), axis=1)
+    return 1e6 * np.pi * integrals.profile(stack, at)[:, 2:].prod(axis=1) * cosine
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [
+        ("radial_artery", 0.5),
+        ("radial_artery", 0.85),
+        ("proper_5_ulnar_P", 0.1),
+        ("proper_1_radial_P", 0.35),
+        ("proper_4_radial_P", 0.05),
+        ("superficial_arch", 0.2),
+        ("vein_1_knuckle1", 0.6),
+    ],
+)
+def test_a_lumen_is_that_of_a_cut_through_the_solid(name, share):
+    """Points of a plane perpendicular to the course that lie in the solid, 20 micrometres apart."""
+    stack = vessels(EVEN)[name].stack
+    low, high = stack.knots_m[0], stack.knots_m[-1]
+    at = np.array([low + share * (high - low)])
+    ends = stack.points(at[0] + np.array([-1e-5, 1e-5]))
+    along = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
+    aside = np.linalg.svd(along[None])[2][1:]
+    step = np.arange(-3e-3, 3e-3, 2e-5)
+    plane = np.stack(np.meshgrid(step, step), axis=-1) @ aside + stack.points(at)[0]
+    cut = 1e6 * stack.contains(plane).sum() * (step[1] - step[0]) ** 2
+    assert float(lumen_mm2(stack, at)[0]) == pytest.approx(cut, rel=0.03)
+    oblique = abs(along[stack.axis]) < 0.95
+    across = 1e6 * np.pi * integrals.profile(stack, at)[0, 2:].prod()
+    assert oblique
+    assert across > 1.05 * cut
 
 
 def test_a_proper_artery_has_its_drawn_lumen_half_way_up_the_first_phalanx():
+    """Perpendicular to the artery; of the next phalanx, tapered as the page says."""
     rays = hands.subject(script=EVEN).hands["right"].person.rays
     for digit, side in PROPER:
         middle = 0.5e-3 * sum(rays[digit].z_mm["pp"])
-        stack = vessels(EVEN)[f"proper_{digit}_{side}_P"].stack
-        _, _, a, b = integrals.profile(stack, np.array([middle]))[0]
-        assert np.pi * a * b * 1e6 == pytest.approx(0.5, rel=1e-6)
+        row = table(EVEN)[f"proper_{digit}_{side}_P"]
+        assert row["mid_phalanx_lumen_area_mm2"] == pytest.approx(0.5, rel=1e-6)
+        pieces = [vessels(EVEN)[f"proper_{digit}_{side}_{level}"] for level in LEVELS[digit]]
+        last = pieces[-1].stack.knots_m[-1]
+        for piece in pieces[1:]:
+            bone = {"M": "mp", "D": "dp"}[piece.level]
+            at = 0.5e-3 * sum(rays[digit].z_mm[bone])
+            taper = 1.0 - 0.3 * (at - middle) / (last - middle)
+            found = perpendicular_mm2(piece.stack, np.array([at]))[0]
+            assert found == pytest.approx(0.5 * taper**2, rel=0.02), piece.name
 
 
 def test_every_vessel_is_fed_by_one_of_the_table():
@@ -234,6 +289,25 @@ def test_a_stenosis_narrows_the_diameter_by_its_percentage():
     assert here[0] / there[0] == pytest.approx(0.6, rel=1e-9)
 
 
+@pytest.mark.parametrize(("name", "at"), [("3_radial", 0.1), ("common_34", 0.2)])
+def test_a_stenosis_beyond_an_occlusion_is_refused(name, at):
+    """It would be in the list of lesions and nowhere in the hand."""
+    script = f"""
+[[artery]]
+name = "{name}"
+state = "occluded"
+at = {at}
+[[artery]]
+name = "{name}"
+state = "stenosed"
+"""
+    with pytest.raises(InputError, match=f"artery {name}") as refused:
+        hands.subject(script=script)
+    assert f"at = {at}" in str(refused.value)
+    (hand,) = hands.subject(script=script.replace(f"at = {at}", "at = 0.8")).hands.values()
+    assert [v.narrowest_m for v in hand.vessels if v.narrowest_m is not None]
+
+
 def test_a_stenosis_shows_in_the_table():
     narrow, wide = (table(s)["proper_3_radial_P"] for s in (ILL, EVEN))
     assert narrow["stenosis_percent"] == pytest.approx(40.0, abs=0.1)
@@ -249,8 +323,8 @@ def test_the_least_lumen_is_that_of_the_narrowest_cross_section():
         for name, row in table(script).items():
             stack = vessels(script)[name].stack
             at = np.linspace(stack.knots_m[0], stack.knots_m[-1], 1001)
-            _, _, a, b = integrals.profile(stack, at).T
-            assert row["min_lumen_area_mm2"] == pytest.approx(np.pi * (a * b).min() * 1e6, rel=1e-3)
+            least = perpendicular_mm2(stack, at).min()
+            assert row["min_lumen_area_mm2"] == pytest.approx(least, rel=1e-3)
             assert row["min_lumen_area_mm2"] <= row["lumen_area_mm2"] * (1 + 1e-9)
 
 
@@ -335,6 +409,14 @@ def test_lumina_are_drawn_as_published(name, mean, sd):
     assert values.min() >= 0.05
     assert abs(cut_mean - mean) < 0.05 * sd
     assert 0.88 * sd < cut_sd < sd
+
+
+@pytest.mark.parametrize("pair", [(0.0, 0.0), (0.02, 0.01), (0.04, 0.3)])
+def test_no_lumen_is_drawn_below_the_least(pair):
+    lesions = replace(preset("healthy", "right"), lumen_mm2=pair)
+    for seed in range(20):
+        lumen = _draw_vessels(np.random.default_rng(seed), lesions)[2]
+        assert min(lumen.values()) >= 0.05
 
 
 @pytest.mark.parametrize(

@@ -102,9 +102,14 @@ def test_what_an_absent_artery_fed_has_no_feeder():
 
 
 @pytest.mark.parametrize("case", [case for case in SCRIPTS if case != "narrow"])
-def test_collaterals_fill_when_the_artery_would(case):
-    for name, vessel in arteries(case).items():
-        assert vessel.arrival_s == arteries("healthy")[name].arrival_s
+def test_collaterals_fill_a_second_later_than_the_artery_would(case):
+    """And what they feed with them, unless another feeder is sooner."""
+    found, healthy = arteries(case), arteries("healthy")
+    for name, vessel in found.items():
+        at_wrist = name in ("radial_artery", "ulnar_artery")
+        later = [found[one].arrival_s - healthy[one].arrival_s for one in vessel.feeders]
+        least = min(later, default=0.0 if at_wrist else 1.0)
+        assert vessel.arrival_s == healthy[name].arrival_s + least, name
 
 
 def test_an_occluded_artery_keeps_the_share_next_to_its_origin():
@@ -171,19 +176,25 @@ def test_the_table_tells_ends_in_the_direction_of_the_blood():
 
 
 def test_an_artery_of_the_palm_is_narrowest_in_the_middle_of_its_course():
+    """Perpendicular to it: across its axis less the angle at which it runs there."""
     rows, healthy = table("narrow"), table("healthy")
     for name, percent in (("ulnar_artery", 40.0), ("superficial_arch", 70.0)):
         assert rows[name]["stenosis_percent"] == pytest.approx(percent, abs=1e-6)
         left = (1.0 - percent / 100.0) ** 2
-        least = left * healthy[name]["min_lumen_area_mm2"]
+        stack, whole = (arteries(case)[name].stack for case in ("narrow", "healthy"))
+        middle = np.array(0.5 * sum(whole.ends_m))
+        ends = stack.points(middle + np.array([-1e-6, 1e-6]))
+        least = left * 1e6 * np.pi * whole.at(middle)[1].prod()
+        least *= 2e-6 / np.linalg.norm(ends[1] - ends[0])
         assert rows[name]["min_lumen_area_mm2"] == pytest.approx(least, rel=1e-3)
     others = {row["stenosis_percent"] for name, row in healthy.items()}
     assert others == {None}
 
 
-def test_a_delay_is_that_of_the_named_artery_alone():
+def test_a_delay_is_that_of_the_named_artery_and_of_what_it_feeds():
     for name, vessel in arteries("narrow").items():
-        later = 5.0 if name == "common_34" else 0.0
+        late = ("common_34", "proper_3_ulnar", "proper_4_radial")
+        later = 5.0 if name.startswith(late) else 0.0
         assert vessel.arrival_s == arteries("healthy")[name].arrival_s + later
 
 
@@ -295,8 +306,10 @@ def test_the_lumen_half_way_up_a_phalanx_is_in_the_table():
             low, high = vessel.stack.ends_m
             if low <= middle <= high:
                 inside = np.pi * vessel.stack.at(np.array(middle))[1].prod() * 1e6
+                ends = vessel.stack.points(middle + np.array([-1e-6, 1e-6]))
+                inside *= 2e-6 / np.linalg.norm(ends[1] - ends[0])
         found = row["mid_phalanx_lumen_area_mm2"]
         assert (found is None) == (inside is None), name
-        assert found is None or found == pytest.approx(inside, rel=1e-9), name
+        assert found is None or found == pytest.approx(inside, rel=1e-4), name
         assert inside is not None or not name.startswith("proper")
     assert table("healthy")["radial_artery"]["mid_phalanx_lumen_area_mm2"] is None

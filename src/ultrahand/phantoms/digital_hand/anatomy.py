@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
 
+from ultrahand.errors import InputError
 from ultrahand.phantoms.digital_hand.bones import forearm, slabs
 from ultrahand.phantoms.digital_hand.damage import carpal_bones, deposits, long_bones
 from ultrahand.phantoms.digital_hand.digital_arteries import proper_arteries
+from ultrahand.phantoms.digital_hand.filling import filled
 from ultrahand.phantoms.digital_hand.joints import capsules, cartilages
 from ultrahand.phantoms.digital_hand.lesions import Lesions
 from ultrahand.phantoms.digital_hand.palm_arteries import palm_arteries, trunks_of
@@ -19,27 +21,12 @@ from ultrahand.phantoms.digital_hand.soft_tissue import Swelling, layers, muscle
 from ultrahand.phantoms.digital_hand.solids import Solid, check_nesting
 from ultrahand.phantoms.digital_hand.stack import Stack
 from ultrahand.phantoms.digital_hand.veins import veins
-from ultrahand.phantoms.digital_hand.vessels import PHALANX, PROPER, TRUNKS, Vessel, as_solid
+from ultrahand.phantoms.digital_hand.vessels import PROPER, ArteryState, Vessel, as_solid
 
 WRIST_S: Final = 20.0
 """Arrival at the wrist after the start of the injection, mean (assumed: arm to hand)."""
 _WRIST_SD_S: Final = 3.0
 """From person to person (assumed); draws are cut at two of these."""
-_LATER_S: Final[Mapping[str, float]] = {
-    "radial_artery": 0.0,
-    "ulnar_artery": 0.0,
-    "radial_superficial_branch": 0.0,
-    "deep_palmar_branch": 0.0,
-    "superficial_arch": 1.0,
-    "deep_arch": 1.0,
-    "common_23": 1.0,
-    "common_34": 1.0,
-    "common_45": 1.0,
-    "P": 2.0,
-    "M": 3.0,
-    "D": 4.0,
-}
-"""Arrival after that at the wrist (assumed: some 5 to 10 cm/s in small arteries)."""
 MIN_LUMEN_MM2: Final = 0.05
 """Thinner is no artery any more: draws are cut here."""
 _TRANSIT_S: Final = (2.0, 60.0)
@@ -59,7 +46,7 @@ class Hand:
     wrist_s: float
     """Arrival at the wrist, from the start of the injection: one for both hands of a person."""
     transit_s: Mapping[int, float]
-    """From the arteries of the proximal phalanx to its veins, by digit."""
+    """From the first artery of the proximal phalanx to its veins, by digit."""
     joints: Mapping[str, tuple[float, float, float]]
     """Centre of each joint in metres."""
 
@@ -117,25 +104,38 @@ def build_hand(
 
     states = lesions.arteries
     trunks = trunks_of(person, tuple(solids), states)
-    paint(palm_arteries(trunks, {name: wrist_s + _LATER_S[name] for name in TRUNKS}))
-    arrival = {
-        (d, side, level): wrist_s + _LATER_S[level] for d, side in PROPER for level in PHALANX[d]
-    }
-    paint(proper_arteries(person, swelling, tuple(solids), trunks, states, lumen, arrival))
-    veins_s = {d: wrist_s + _LATER_S["P"] + transit[d] for d in DIGITS}
-    paint(veins(person, swelling, tuple(solids), counts, veins_s))
+    paint(palm_arteries(trunks))
+    paint(proper_arteries(person, swelling, tuple(solids), trunks, states, lumen))
+    paint(veins(person, swelling, tuple(solids), counts))
+    _check_narrowings(vessels, states)
     solids += deposits(person, lesions, solids)
     check_nesting(solids)
     return Hand(
         person=person,
         lesions=lesions,
         solids=tuple(solids),
-        vessels=tuple(vessels),
+        vessels=filled(vessels, states, person.rays, wrist_s, transit),
         vein_count=counts,
         wrist_s=wrist_s,
         transit_s=transit,
         joints={name: _centre(stack) for name, (_, stack) in slabs(person).items()},
     )
+
+
+def _check_narrowings(vessels: Sequence[Vessel], states: Mapping[str, ArteryState]) -> None:
+    """Refuse a narrowing that lies beyond the place where its artery ends: it has no effect."""
+    narrowed = {
+        f"{v.digit}_{v.side}" if v.digit else v.name for v in vessels if v.narrowest_m is not None
+    }
+    for name, state in states.items():
+        if state.occluded_at is not None and state.stenosis_percent > 0 and name not in narrowed:
+            raise InputError(
+                f"artery {name}",
+                found=f"stenosed beyond where it is occluded, at = {state.occluded_at:g}",
+                expected="a narrowing in what is left of it: that of a digit lies half way up the "
+                "proximal phalanx, that of a trunk in the middle of its course",
+                remedy="occlude it further on, or leave one of the two out",
+            )
 
 
 def _added(one: Mapping[str, float], other: Mapping[str, float]) -> Mapping[str, float]:
@@ -158,6 +158,6 @@ def _draw_vessels(
     mean, sd = lesions.transit_s
     transit = {d: float(np.clip(np.rint(rng.normal(mean, sd)), *_TRANSIT_S)) for d in DIGITS}
     mean, sd = lesions.lumen_mm2
-    top = mean + 2.0 * sd
+    top = max(mean + 2.0 * sd, MIN_LUMEN_MM2)
     lumen = {key: float(np.clip(rng.normal(mean, sd), MIN_LUMEN_MM2, top)) for key in PROPER}
     return counts, transit, lumen

@@ -40,7 +40,10 @@ ASSUMPTIONS: Final = (
     ),
     "the loss of sodium in the presets' cartilage: 100 to 130 mmol/L, healthy 159.8",
     "shape of erosions and of the rim of bone around them, length of a narrowing",
-    "what lies beyond a closed artery fills when it would in health",
+    (
+        "what no artery feeds any more fills through collaterals that are not drawn: 1 s later "
+        "than in health, after the first artery that is left at the wrist"
+    ),
     # The contrast agent.
     (
         "transit times from arteries to veins of a digit: 8 +- 3 s (healthy), 12 +- 4 s "
@@ -52,7 +55,8 @@ ASSUMPTIONS: Final = (
     ),
     (
         "uptake of the agent by tissues: transfer constant, space and delay; what a digit takes up "
-        "is scaled by the share of its phalanges that its two arteries reach"
+        "is scaled by the share of its phalanges that its two arteries reach; where they reach "
+        "none, its veins have no agent either"
     ),
     (
         "relaxivity of the agent: that of whole blood in every tissue, and "

@@ -62,7 +62,6 @@ def back_veins(
     back: Back,
     solids: Sequence[Solid],
     first: Mapping[str, Vessel],
-    arrival: Mapping[int, float],
 ) -> Iterator[Vessel]:
     """Yield the veins of the back of the hand with their arch, and the thumb's.
 
@@ -74,43 +73,39 @@ def back_veins(
         What is there: what finds no free place is left out, but for those along the metacarpals.
     first
         The proximal pieces of the digits' veins.
-    arrival
-        Seconds until a digit's veins fill: these fill with the first that they drain.
     """
-    filled = {piece.digit for piece in first.values()}
+    drained = {piece.digit for piece in first.values()}
     for pair in _PAIRS:
-        feeding = set(pair) & filled
-        if not feeding:
+        if not drained & set(pair):
             continue
-        name, time = f"vein_back_{pair[0]}{pair[1]}", min(arrival[d] for d in feeding)
+        name = f"vein_back_{pair[0]}{pair[1]}"
         arch = first_free(solids, _arch(back, *pair))
         path = _back(back.person, *pair)
         if arch is not None:
             last = _up_to(arch, back.person, *pair)
             path = [*(knot for knot in path if knot[0] < last[0] - 1.5), last]
         stack = settle(solids, tube_mm(path))
-        yield _vein(name, stack, None, time)
+        yield _vein(name, stack, None)
         if arch is not None:
             into = name if junction_mm(arch, stack) <= JUNCTION_MM else None
-            yield _vein(name.replace("back", "arch"), arch, into, time)
+            yield _vein(name.replace("back", "arch"), arch, into)
     thumb = first.get("vein_1_dorsal1_P")
     along = first_free(solids, _along_thumb(back.person, thumb)) if thumb else None
     if thumb is not None and along is not None:
-        yield _vein(way_of(thumb.name), along, None, arrival[1], digit=1)
+        yield _vein(way_of(thumb.name), along, None, digit=1)
         other = first.get("vein_1_dorsal2_P")
         over = first_free(solids, _over_thumb(back, thumb.stack, other.stack)) if other else None
         if over is not None:
-            found = _vein("vein_1_arch", over, thumb.name, arrival[1], digit=1)
+            found = _vein("vein_1_arch", over, thumb.name, digit=1)
             yield replace(found, backwards=False)
 
 
-def _vein(name: str, stack: Stack, into: str | None, time: float, *, digit: int = 0) -> Vessel:
+def _vein(name: str, stack: Stack, into: str | None, *, digit: int = 0) -> Vessel:
     return Vessel(
         name=name,
         kind="vein",
         stack=stack,
         drains_into=into,
-        arrival_s=time,
         digit=digit,
         side="dorsal" if digit else "",
         backwards=True,
@@ -152,7 +147,7 @@ def knuckle_veins(
         stack = first_free(there, stacks)
         if stack is not None:
             into = stacks[stack].name
-            found = _vein(way_of(piece.name), stack, into, piece.arrival_s, digit=piece.digit)
+            found = _vein(way_of(piece.name), stack, into, digit=piece.digit)
             there.append(as_solid(found))
             yield found
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ultrahand.phantoms.digital_hand.anatomy import Hand
 from ultrahand.phantoms.digital_hand.fields import Fields
+from ultrahand.phantoms.digital_hand.filling import first_artery, levels_reached
 from ultrahand.phantoms.digital_hand.subject import Subject
 from ultrahand.phantoms.digital_hand.vessels import PHALANX, SIDES
 from ultrahand.physics.arterial_input import arm_input
@@ -208,8 +209,8 @@ def courses_in(subject: Subject, arrival_s: Mapping[str, float]) -> tuple[Course
     """Return each solid's course, None where no agent comes: bones, tendons, a digit without blood.
 
     A tissue takes the agent up after it has come to the artery that feeds it: in a digit the first
-    of its two, elsewhere the first at the wrist. What a digit takes up is scaled by the share of
-    its phalanges, of both sides, that its two arteries reach (assumed).
+    of its two that reaches it, elsewhere the first at the wrist. What a digit takes up is scaled
+    by the share of its phalanges, of both sides, that its two arteries reach (assumed).
     """
     found: list[Course | None] = []
     for item, side in zip(subject.solids, subject.side, strict=True):
@@ -231,13 +232,17 @@ def _supply(
 ) -> tuple[float, float] | None:
     """Return when blood comes to a digit (0: wrist and palm), and the share of the healthy uptake.
 
-    None where no artery comes to it.
+    None where no artery reaches its proximal phalanx.
     """
-    own = [v for v in hand.vessels if v.kind == "artery" and (v.digit == digit or not digit)]
-    if not own:
+    if not digit:
+        arteries = [prefix + v.name for v in hand.vessels if v.kind == "artery"]
+        return (min(arrival_s[name] for name in arteries), 1.0) if arteries else None
+    ray = hand.person.rays[digit]
+    first = first_artery(hand.vessels, ray, digit)
+    if first is None:
         return None
-    share = len(own) / (len(SIDES) * len(PHALANX[digit])) if digit else 1.0
-    return min(arrival_s[prefix + v.name] for v in own), share
+    reached = sum(len(levels_reached(hand.vessels, ray, digit, side)) for side in SIDES)
+    return arrival_s[prefix + first.name], reached / (len(SIDES) * len(PHALANX[digit]))
 
 
 @cache

@@ -8,6 +8,7 @@ from math import pi, sqrt
 
 from ultrahand.phantoms.digital_hand.bones import capsule_semi
 from ultrahand.phantoms.digital_hand.joints import between
+from ultrahand.phantoms.digital_hand.lumina import upright
 from ultrahand.phantoms.digital_hand.palm_arteries import Trunk, fork_mm
 from ultrahand.phantoms.digital_hand.person import Person
 from ultrahand.phantoms.digital_hand.soft_tissue import Swelling, levels_of
@@ -31,7 +32,6 @@ def proper_arteries(
     trunks: Mapping[str, Trunk],
     states: Mapping[str, ArteryState],
     lumen_mm2: Mapping[tuple[int, str], float],
-    arrival: Mapping[tuple[int, str, str], float],
 ) -> Iterator[Vessel]:
     """Yield the pieces of the ten proper digital arteries, proximal first.
 
@@ -46,9 +46,7 @@ def proper_arteries(
     states
         What is wrong, by name, as ``3_ulnar``.
     lumen_mm2
-        Area half way up the proximal phalanx, by digit and side.
-    arrival
-        Seconds, by digit, side and level.
+        Area half way up the proximal phalanx, perpendicular to the artery, by digit and side.
     """
     for digit, side in PROPER:
         state = states.get(f"{digit}_{side}", ArteryState())
@@ -56,7 +54,7 @@ def proper_arteries(
             continue
         radius = sqrt(lumen_mm2[digit, side] / pi)
         middle = 0.5 * sum(person.rays[digit].z_mm["pp"]) * M_PER_MM
-        plain = tube_mm(_proper_path(person, swelling, digit, side, radius))
+        plain = upright(tube_mm(_proper_path(person, swelling, digit, side, radius)))
         whole = settle(solids, narrowed(plain, middle, state.stenosis_percent))
         origin = _origin(digit, side)
         feeders = (origin,) if trunks[origin].feeds(whole, whole.ends_m[0]) else ()
@@ -73,7 +71,6 @@ def proper_arteries(
                 kind="artery",
                 stack=stack,
                 feeders=feeders,
-                arrival_s=arrival[digit, side, level] + state.delay_s,
                 digit=digit,
                 side=side,
                 level=level,

@@ -115,23 +115,30 @@ def courses_of(setting: Setting, series: Dynamic, time_s: Float64) -> Courses:
     )
 
 
-def signal_arrivals_of(setting: Setting, series: Dynamic) -> dict[str, float]:
+def signal_arrivals_of(setting: Setting, series: Dynamic) -> dict[str, float | None]:
     """Return when each vessel's signal, by the solid's name, is half way up to its peak.
 
-    In seconds after the injection's start, even if the series ends before.
+    In seconds after the injection's start, even if the series ends before; None where no agent
+    comes.
     """
     arrivals, index = arrivals_of(setting.subject), setting.subject.index
-    time = np.arange(0.0, max(arrivals.values()) + _PEAK_BY_S, _RISE_STEP_S)
+    time = np.arange(0.0, max(arrivals.values(), default=0.0) + _PEAK_BY_S, _RISE_STEP_S)
     found = courses_of(setting, series, time).half_rise_s(time)
-    return {name: float(found[index[name]]) for name in arrivals}
+    names = (
+        setting.subject.prefix(side) + vessel.name
+        for side, hand in setting.subject.hands.items()
+        for vessel in hand.vessels
+    )
+    return {name: float(found[index[name]]) if name in arrivals else None for name in names}
 
 
 def arrivals_of(subject: Subject) -> dict[str, float]:
-    """Return when each vessel fills, by its solid's name; at most twelve different times."""
+    """Return when each vessel that fills does, by its solid's name; at most twelve times."""
     found = {
         subject.prefix(side) + vessel.name: vessel.arrival_s
         for side, hand in subject.hands.items()
         for vessel in hand.vessels
+        if vessel.arrival_s is not None
     }
     return dict(arrival_classes(found))
 

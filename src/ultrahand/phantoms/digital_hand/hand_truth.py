@@ -9,17 +9,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from ultrahand.phantoms.digital_hand.anatomy import Hand
+from ultrahand.phantoms.digital_hand.filling import levels_reached
 from ultrahand.phantoms.digital_hand.person import DIGITS
 from ultrahand.phantoms.digital_hand.subject import Subject
-from ultrahand.phantoms.digital_hand.vessel_truth import BONE
-from ultrahand.phantoms.digital_hand.vessels import PHALANX, PROPER
+from ultrahand.phantoms.digital_hand.vessels import PROPER
 from ultrahand.units import M_PER_MM
 
 _NUMBER: Final = {"P": 1, "M": 2, "D": 3}
 _WRIST_M: Final = 0.0
 """Plane of the wrist: the radiocarpal joint."""
-_REACHED: Final = 0.5
-"""Share of a phalanx along which an artery must run to count as reaching it."""
 _TYPES: Final = {(True, True): 1, (True, False): 2, (False, True): 3, (False, False): 4}
 """By patency of the radial and the ulnar artery."""
 DEFINITIONS: Final[Mapping[str, str]] = {
@@ -43,10 +41,13 @@ DEFINITIONS: Final[Mapping[str, str]] = {
         "after Allanore et al., Arthritis Rheum 2007;56:2747)"
     ),
     "n_damaged_8": "the same without the thumb's two",
-    "n_veins_proximal": "by digit, veins that cross the middle of the proximal phalanx",
+    "n_veins_proximal": (
+        "by digit, veins that cross the middle of the proximal phalanx; none where no artery "
+        "reaches the digit, as its veins then have no agent (working definition)"
+    ),
     "venous_return_absent_proximal_percent": (
-        "digits of which no vein, dorsal or palmar, crosses the middle of the proximal phalanx, "
-        "of five; arrival is not considered (working definition)"
+        "digits of which no vein with agent, dorsal or palmar, crosses the middle of the proximal "
+        "phalanx, of five; when it arrives is not considered (working definition)"
     ),
 }
 
@@ -105,25 +106,13 @@ def _uncut(hand: Hand, name: str) -> bool:
 
 def reach_of(hand: Hand, digit: int, side: str) -> int:
     """Return the most distal phalanx that a proper artery reaches, with all before: 0 to 3."""
-    own = {
-        v.level: v.stack.ends_m
-        for v in hand.vessels
-        if v.kind == "artery" and (v.digit, v.side) == (digit, side)
-    }
-    low = min((ends[0] for ends in own.values()), default=0.0) / M_PER_MM
-    high = max((ends[1] for ends in own.values()), default=0.0) / M_PER_MM
-    reached = 0
-    for level in PHALANX[digit]:
-        first, last = hand.person.rays[digit].z_mm[BONE[level]]
-        covered = min(high, last) - max(low, first)
-        if covered < _REACHED * (last - first):
-            break
-        reached = _NUMBER[level]
-    return reached
+    levels = levels_reached(hand.vessels, hand.person.rays[digit], digit, side)
+    return _NUMBER[levels[-1]] if levels else 0
 
 
 def _veins(hand: Hand, digit: int) -> int:
-    """Return how many veins cross the middle of a digit's proximal phalanx."""
+    """Return how many veins with agent cross the middle of a digit's proximal phalanx."""
     middle = 0.5 * sum(hand.person.rays[digit].z_mm["pp"]) * M_PER_MM
-    own = (v.stack.ends_m for v in hand.vessels if v.kind == "vein" and v.digit == digit)
-    return sum(low <= middle <= high for low, high in own)
+    own = (v for v in hand.vessels if v.kind == "vein" and v.digit == digit)
+    ends = (v.stack.ends_m for v in own if v.arrival_s is not None)
+    return sum(low <= middle <= high for low, high in ends)

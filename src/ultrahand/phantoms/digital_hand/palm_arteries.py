@@ -131,8 +131,8 @@ def trunks_of(
     return found
 
 
-def palm_arteries(trunks: Mapping[str, Trunk], arrival: Mapping[str, float]) -> Iterator[Vessel]:
-    """Yield the arteries of wrist and palm that are left; `arrival` has a time for each."""
+def palm_arteries(trunks: Mapping[str, Trunk]) -> Iterator[Vessel]:
+    """Yield the arteries of wrist and palm that are left, each after what feeds it."""
     for name, trunk in trunks.items():
         if trunk.left is None:
             continue
@@ -143,7 +143,6 @@ def palm_arteries(trunks: Mapping[str, Trunk], arrival: Mapping[str, float]) -> 
             kind="artery",
             stack=trunk.left,
             feeders=_feeders(trunks, trunk),
-            arrival_s=arrival[name] + trunk.state.delay_s,
             backwards=trunk.backwards,
             stenosis_percent=lost,
             narrowest_m=place,

@@ -163,7 +163,7 @@ def make_subject(seed: int, preset_name: str, sides: Sides, script: str | None =
 def _fitting_hand(
     stream: np.random.SeedSequence, lesions: Lesions, size: float, wrist_s: float
 ) -> Hand:
-    """Draw hands until one's parts do not touch: about one in thirty healthy ones is drawn anew."""
+    """Draw hands until one's parts do not touch: about one in sixty healthy ones is drawn anew."""
     problem: RecordError | None = None
     for one in stream.spawn(_TRIES):
         try:

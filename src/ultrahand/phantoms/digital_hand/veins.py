@@ -36,11 +36,8 @@ def veins(
     swelling: Swelling,
     solids: Sequence[Solid],
     counts: Mapping[int, int],
-    arrival: Mapping[int, float],
 ) -> list[Vessel]:
     """Return the veins of digits and back, each with the piece that it drains into.
-
-    Those of a digit fill together, and with them what drains them: arrival times are few.
 
     Parameters
     ----------
@@ -50,15 +47,13 @@ def veins(
         What is there already: a course is moved aside where it would cross something.
     counts
         Dorsal veins of each digit; a digit with any has a palmar one too.
-    arrival
-        Seconds until a digit's veins fill.
     """
-    found = list(_digital_veins(person, swelling, solids, counts, arrival))
+    found = list(_digital_veins(person, swelling, solids, counts))
     there = [*solids, *map(as_solid, found)]
     first = {piece.name: piece for piece in found if piece.level == "P"}
     skin = {d: person.skin_mm + swelling.skin.get(d, 0.0) for d in (0, *DIGITS)}
     side = Back(person=person, surface=outlines(person, swelling), skin_mm=skin)
-    back = list(back_veins(side, there, first, arrival))
+    back = list(back_veins(side, there, first))
     there += map(as_solid, back)
     arches = [piece for piece in back if piece.name.startswith("vein_arch")]
     knuckles = list(knuckle_veins(side, there, first, arches))
@@ -71,7 +66,6 @@ def _digital_veins(
     swelling: Swelling,
     solids: Sequence[Solid],
     counts: Mapping[int, int],
-    arrival: Mapping[int, float],
 ) -> Iterator[Vessel]:
     """Yield the pieces of the digits' veins, from where the digit begins up to the last joint.
 
@@ -96,7 +90,6 @@ def _digital_veins(
                     kind="vein",
                     stack=stack,
                     drains_into=next_one,
-                    arrival_s=arrival[d],
                     digit=d,
                     side="dorsal" if angle > 0 else "palmar",
                     level=level,

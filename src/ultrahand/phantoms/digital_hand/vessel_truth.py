@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 import numpy as np
 
 from ultrahand.phantoms.digital_hand.anatomy import Hand
+from ultrahand.phantoms.digital_hand.filling import BONE, first_artery, time_of
+from ultrahand.phantoms.digital_hand.lumina import lumen_mm2
 from ultrahand.phantoms.digital_hand.person import DIGITS
 from ultrahand.phantoms.digital_hand.subject import Subject
 from ultrahand.phantoms.digital_hand.truth import Rows, place_ras
-from ultrahand.phantoms.digital_hand.vessels import Vessel, area_mm2
+from ultrahand.phantoms.digital_hand.vessels import Vessel
 from ultrahand.units import M_PER_MM
-
-BONE: Final = {"P": "pp", "M": "mp", "D": "dp"}
-"""Bone of each level of a digit."""
 
 
 def vessel_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
@@ -26,7 +24,8 @@ def vessel_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
     subject
         The examination's.
     arrival_s
-        Of each piece as the signal has it: merged where arrivals are too many.
+        Of each piece to which the agent comes, as the signal has it: merged where arrivals are
+        too many.
     """
     rows: Rows = []
     for side, hand in subject.hands.items():
@@ -35,7 +34,9 @@ def vessel_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
         for v in hand.vessels:
             if v.drains_into:
                 feeders[v.drains_into].append(v.name)
+        time = {v.name: time_of(v) for v in hand.vessels}
         for v in hand.vessels:
+            feeding = sorted(feeders[v.name], key=lambda name: time[name])
             ends = [v.stack.points(np.array(end)) for end in v.ends_m]
             first, last = (place_ras(subject, side, p) for p in ends)
             rows.append(
@@ -46,16 +47,16 @@ def vessel_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
                     "digit": v.digit or None,
                     "digit_side": v.side or None,
                     "level": v.level or None,
-                    "upstream": prefix + feeders[v.name][0] if feeders[v.name] else None,
-                    "feeders": " ".join(prefix + name for name in feeders[v.name]) or None,
+                    "upstream": prefix + feeding[0] if feeding else None,
+                    "feeders": " ".join(prefix + name for name in feeding) or None,
                     "drains_into": prefix + v.drains_into if v.drains_into else None,
-                    "arrival_s": arrival_s[prefix + v.name],
+                    "arrival_s": arrival_s.get(prefix + v.name),
                     "drawn_arrival_s": v.arrival_s,
                     "lumen_area_mm2": v.lumen_mm2,
                     "min_lumen_area_mm2": v.min_lumen_mm2,
                     "mid_phalanx_lumen_area_mm2": _mid_phalanx_mm2(hand, v),
                     "stenosis_percent": v.stenosis_percent,
-                    "length_mm": v.stack.length_m / M_PER_MM,
+                    "length_mm": v.length_mm,
                     **{f"start_{k}": value for k, value in first.items()},
                     **{f"end_{k}": value for k, value in last.items()},
                 }
@@ -64,13 +65,13 @@ def vessel_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
 
 
 def _mid_phalanx_mm2(hand: Hand, vessel: Vessel) -> float | None:
-    """Return the area half way up the phalanx of a piece; None where it does not get there."""
+    """Return the lumen half way up the phalanx of a piece; None where it does not get there."""
     if not vessel.level:
         return None
     low, high = hand.person.rays[vessel.digit].z_mm[BONE[vessel.level]]
     middle = 0.5 * (low + high) * M_PER_MM
     first, last = vessel.stack.ends_m
-    return area_mm2(vessel.stack, middle) if first <= middle <= last else None
+    return float(lumen_mm2(vessel.stack, np.array(middle))) if first <= middle <= last else None
 
 
 def transit_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
@@ -89,7 +90,7 @@ def transit_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
             "side": side,
             "n_dorsal_veins": hand.vein_count[d],
             "transit_s": _transit_s(subject, side, d, arrival_s),
-            "drawn_transit_s": hand.transit_s[d] if hand.vein_count[d] else None,
+            "drawn_transit_s": hand.transit_s[d] if _filled_vein(hand, d) else None,
             "basis": "working assumption: no transit time of the hand is published",
         }
         for side, hand in subject.hands.items()
@@ -97,19 +98,22 @@ def transit_rows(subject: Subject, arrival_s: Mapping[str, float]) -> Rows:
     ]
 
 
+def _filled_vein(hand: Hand, digit: int) -> Vessel | None:
+    """Return a vein of a digit to which the agent comes; all of them fill at once."""
+    own = (v for v in hand.vessels if v.kind == "vein" and v.digit == digit)
+    return next((v for v in own if v.arrival_s is not None), None)
+
+
 def _transit_s(
     subject: Subject, side: str, digit: int, arrival_s: Mapping[str, float]
 ) -> float | None:
-    """Return a digit's transit time in the signal: from arteries that nothing delays to its veins.
+    """Return a digit's transit time in the signal: from its first artery to its veins.
 
-    None where it has no veins.
+    None where it has no veins, or no artery reaches it.
     """
-    hand = subject.hands[side]
-    merged: dict[float, float] = {}
-    for owner, one in subject.hands.items():
-        merged |= {v.arrival_s: arrival_s[subject.prefix(owner) + v.name] for v in one.vessels}
-    veins = [v.arrival_s for v in hand.vessels if v.kind == "vein" and v.digit == digit]
-    if not veins:
+    hand, prefix = subject.hands[side], subject.prefix(side)
+    first = first_artery(hand.vessels, hand.person.rays[digit], digit)
+    vein = _filled_vein(hand, digit)
+    if first is None or vein is None:
         return None
-    arteries = veins[0] - hand.transit_s[digit]
-    return merged[veins[0]] - merged.get(arteries, arteries)
+    return arrival_s[prefix + vein.name] - arrival_s[prefix + first.name]

@@ -8,6 +8,7 @@ from typing import Final, final
 
 import numpy as np
 
+from ultrahand.phantoms.digital_hand.lumina import length_mm, lumen_mm2
 from ultrahand.phantoms.digital_hand.person import DIGITS
 from ultrahand.phantoms.digital_hand.solids import Solid
 from ultrahand.phantoms.digital_hand.stack import Stack
@@ -54,8 +55,8 @@ class Vessel:
     """Of an artery: names of the pieces that feed it; none at the wrist, or where they are lost."""
     drains_into: str | None = None
     """Of a vein: name of the next piece towards the wrist; None there, or where none is near."""
-    arrival_s: float
-    """From the start of the injection to half of the peak."""
+    arrival_s: float | None = None
+    """From the start of the injection to half of the peak; None where no agent comes."""
     digit: int = 0
     side: str = ""
     level: str = ""
@@ -75,15 +76,19 @@ class Vessel:
 
     @property
     def lumen_mm2(self) -> float:
-        """Area of the middle cross-section, across the stack's axis."""
-        return area_mm2(self.stack, 0.5 * sum(self.stack.ends_m))
+        """Area in the middle, perpendicular to the course."""
+        return float(lumen_mm2(self.stack, np.array(0.5 * sum(self.stack.ends_m))))
 
     @property
     def min_lumen_mm2(self) -> float:
-        """Area of the smallest cross-section, across the stack's axis."""
+        """Smallest area, perpendicular to the course."""
         levels = np.union1d(self.stack.knots_m, np.linspace(*self.stack.ends_m, _SEEN))
-        _, semi = self.stack.at(levels)
-        return float(pi * semi.prod(axis=1).min() / M_PER_MM**2)
+        return float(lumen_mm2(self.stack, levels).min())
+
+    @property
+    def length_mm(self) -> float:
+        """Length of the middle line."""
+        return length_mm(self.stack)
 
 
 @final
@@ -105,7 +110,7 @@ def as_solid(vessel: Vessel) -> Solid:
 
 
 def area_mm2(stack: Stack, level_m: float) -> float:
-    """Return the area of a cross-section, across the stack's axis."""
+    """Return the area of a cross-section across the stack's axis: no lumen, see `lumen_mm2`."""
     _, semi = stack.at(np.array(level_m))
     return float(pi * semi.prod() / M_PER_MM**2)
 
