@@ -1,5 +1,6 @@
 """``ultrahand simulate``: what it writes, when it refuses, and what an end half way leaves."""
 
+import argparse
 import hashlib
 import json
 import os
@@ -584,6 +585,19 @@ def test_each_file_is_looked_at_again_before_it_is_written(monkeypatch, tmp_path
     with pytest.raises(ResourceError, match=r"\d MB are needed at most, 1 MB are free"):
         simulate_module._measure(hands.setting(), tmp_path, show=False)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_defect_of_the_lesions_table_shows_before_anything_is_measured(monkeypatch, tmp_path):
+    def broken(_):
+        raise ValueError("no piece of it is left")
+
+    monkeypatch.setattr(simulate_module, "lesion_rows", broken)
+    monkeypatch.setattr(simulate_module, "_measure", lambda *_, **__: pytest.fail("measured"))
+    options = argparse.Namespace(
+        seed=1, preset="healthy", hand="right", script=None, size="tiny", threads=1, quiet=True
+    )
+    with pytest.raises(ValueError, match="no piece"):
+        simulate_module._make(options, None, tmp_path)
 
 
 def test_files_that_others_write_meanwhile_do_not_cost_the_work(exam, tmp_path):

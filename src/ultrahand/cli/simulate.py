@@ -21,6 +21,7 @@ from ultrahand.io.write_ismrmrd import write_hdf5
 from ultrahand.phantoms.digital_hand.assumptions import ASSUMPTIONS
 from ultrahand.phantoms.digital_hand.dynamic_series import frame_time_s
 from ultrahand.phantoms.digital_hand.fields import make_fields
+from ultrahand.phantoms.digital_hand.lesion_truth import lesion_rows
 from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS, Dynamic
 from ultrahand.phantoms.digital_hand.series import raw_of
 from ultrahand.phantoms.digital_hand.setting import Setting
@@ -54,6 +55,7 @@ def _make(options: argparse.Namespace, script: str | None, made: Path) -> None:
     """Make the examination's files in a folder."""
     try:
         subject = make_subject(options.seed, options.preset, options.hand, script)
+        lesion_rows(subject)  # what is wrong in them is found before half an hour of measuring
     except InputError as error:
         error.file = Path(options.script or options.preset).name
         raise

@@ -420,7 +420,7 @@ def test_every_lesion_of_a_script_is_in_the_truth():
     assert rows["erosion", "mc2_head"]["volume_mm3"] == pytest.approx(40.0, rel=0.02)
     asked = {
         ("erosion", "mc2_head"): {"asked_volume_mm3": 40.0, "aspect": "ulnar", "digit": 2},
-        ("bone_oedema", "lunate"): {"share": 0.5, "digit": None},
+        ("bone_oedema", "lunate"): {"asked_share": 0.5, "digit": None},
         ("synovitis", "mcp2"): {"thickness_mm": 0.8, "solids": "mcp2_synovium"},
         ("effusion", "pip3"): {"thickness_mm": 0.6},
         ("tenosynovitis", "flexor3"): {"thickness_mm": 0.5, "digit": 3},

@@ -12,7 +12,8 @@ import numpy as np
 from ultrahand.errors import InputError
 from ultrahand.phantoms.digital_hand.bones import CARPALS, carpal_mm, girth, long_bone, marrow_of
 from ultrahand.phantoms.digital_hand.joints import between
-from ultrahand.phantoms.digital_hand.lesions import Deposit, Erosion, Lesions
+from ultrahand.phantoms.digital_hand.lesions import Deposit, Erosion, Lesions, Oedema
+from ultrahand.phantoms.digital_hand.oedema import assessed_level_m, beyond, wet_level_m
 from ultrahand.phantoms.digital_hand.person import DIGITS, SEGMENTS, Person
 from ultrahand.phantoms.digital_hand.solids import Solid, first_free
 from ultrahand.phantoms.digital_hand.stack import Stack, ellipsoid_mm, tube_mm
@@ -24,9 +25,6 @@ _FLATNESS: Final = 0.78
 """An erosion's semi-axes across the bone, relative to the one along it (assumed)."""
 _RIM_MM: Final = 0.45
 """Cortex left between an erosion and the marrow (a sclerotic rim; assumed)."""
-ASSESSED_MM: Final = 10.0
-"""Depth from the joint within which a bone is scored (OMERACT RAMRIS: Ostergaard et al., J
-Rheumatol 2003;30:1385)."""
 _CORTEX_MM: Final = 0.7
 
 
@@ -52,7 +50,7 @@ def carpal_bones(person: Person, lesions: Lesions) -> Iterator[Solid]:
             yield Solid(name=f"{name}_erosion", tissue="erosion", stack=stack)
         yield Solid(name=f"{name}_marrow", tissue="yellow_marrow", stack=carpal_mm(place, inner))
         for oedema in (o for o in lesions.oedemas if o.site == name):
-            part = inner * min(oedema.share, 0.98) ** (1 / 3)
+            part = inner * oedema.share ** (1 / 3)
             stack = carpal_mm(place, part)
             yield Solid(name=f"{name}_oedema", tissue="marrow_oedema", stack=stack)
 
@@ -68,18 +66,23 @@ def long_bones(person: Person, lesions: Lesions) -> Iterator[Solid]:
             for erosion in (e for e in lesions.erosions if e.site.startswith(f"{bone}_")):
                 hole, pieces = _eroded(outer, pieces, erosion)
                 yield Solid(name=f"{erosion.site}_erosion", tissue="erosion", stack=hole)
-            for oedema in (o for o in lesions.oedemas if o.site.startswith(f"{bone}_")):
-                low, high = (end / M_PER_MM for end in outer.ends_m)
-                reach = oedema.share * min(ASSESSED_MM, high - low)
-                at_head = oedema.site.endswith("head")
-                split = high - reach if at_head else low + reach
-                wet, pieces = _split(pieces, split, above=at_head)
-                for number, stack in enumerate(wet, 1):
-                    name = f"{oedema.site}_oedema{number}"
-                    yield Solid(name=name, tissue="marrow_oedema", stack=stack)
             for number, stack in enumerate(pieces, 1):
                 suffix = "" if number == 1 else f"{number}"
                 yield Solid(name=f"{bone}_marrow{suffix}", tissue="yellow_marrow", stack=stack)
+            yield from _wet(outer, pieces, [o for o in lesions.oedemas if o.site.startswith(bone)])
+
+
+def _wet(bone: Stack, marrow: list[Stack], oedemas: Sequence[Oedema]) -> Iterator[Solid]:
+    """Yield the wet parts of a long bone's marrow; those of its two ends do not overlap."""
+    dry = marrow
+    for oedema in oedemas:
+        head = oedema.site.endswith("head")
+        limit = assessed_level_m(bone, head=head)
+        level = wet_level_m(marrow, limit, oedema.share, head=head)
+        for number, stack in enumerate(beyond(dry, level, head=head), 1):
+            name = f"{oedema.site}_oedema{number}"
+            yield Solid(name=name, tissue="marrow_oedema", stack=stack)
+        dry = beyond(dry, level, head=not head)
 
 
 def _erosion_size(erosion: Erosion) -> tuple[float, float]:

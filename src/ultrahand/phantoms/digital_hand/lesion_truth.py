@@ -11,7 +11,9 @@ import numpy as np
 
 from ultrahand.phantoms.digital_hand.anatomy import Hand
 from ultrahand.phantoms.digital_hand.lesions import Lesions
+from ultrahand.phantoms.digital_hand.oedema import assessed_level_m, volume_beyond_m3
 from ultrahand.phantoms.digital_hand.person import DIGITS
+from ultrahand.phantoms.digital_hand.stack import Stack
 from ultrahand.phantoms.digital_hand.subject import Subject
 from ultrahand.phantoms.digital_hand.truth import MM3, Rows, place_ras, ras
 from ultrahand.phantoms.digital_hand.vessels import TRUNKS, ArteryState, Vessel
@@ -31,6 +33,7 @@ LESION_COLUMNS: Final = (
     "asked_volume_mm3",
     "aspect",
     "share",
+    "asked_share",
     "thickness_mm",
     "shape",
     "size_mm",
@@ -95,7 +98,7 @@ def _middle(subject: Subject, names: list[str]) -> dict[str, object]:
 
 def _lesions(hand: Hand) -> Iterator[dict[str, Any]]:
     """Yield the cells of each lesion, with a pattern of its solids and whether it is they."""
-    yield from _of_bones(hand.lesions)
+    yield from _of_bones(hand)
     yield from _of_soft_tissue(hand.lesions)
     yield from _of_vessels(hand)
     for joint, value in hand.lesions.cartilage.items():
@@ -108,8 +111,8 @@ def _lesions(hand: Hand) -> Iterator[dict[str, Any]]:
         }
 
 
-def _of_bones(lesions: Lesions) -> Iterator[dict[str, Any]]:
-    for erosion in lesions.erosions:
+def _of_bones(hand: Hand) -> Iterator[dict[str, Any]]:
+    for erosion in hand.lesions.erosions:
         yield {
             "kind": "erosion",
             "site": erosion.site,
@@ -118,14 +121,29 @@ def _of_bones(lesions: Lesions) -> Iterator[dict[str, Any]]:
             "asked_volume_mm3": float(erosion.volume_mm3),
             "aspect": erosion.side,
         }
-    for oedema in lesions.oedemas:
+    for oedema in hand.lesions.oedemas:
         yield {
             "kind": "bone_oedema",
             "site": oedema.site,
             "pattern": rf"{oedema.site}_oedema\d*",
             "solid": True,
-            "share": float(oedema.share),
+            "share": _wet_share(hand, oedema.site),
+            "asked_share": float(oedema.share),
         }
+
+
+def _wet_share(hand: Hand, site: str) -> float:
+    """Return how much of the marrow that is scored at a site is wet."""
+    bone, _, end = site.partition("_")
+
+    def stacks(pattern: str) -> list[Stack]:
+        return [s.stack for s in hand.solids if re.fullmatch(pattern, s.name)]
+
+    (cortex,) = stacks(f"{bone}_cortex")
+    head = end == "head"
+    limit = assessed_level_m(cortex, head=head) if end else cortex.ends_m[0]
+    marrow = volume_beyond_m3(stacks(rf"{bone}_marrow\d*"), limit, head=head or not end)
+    return sum(s.volume_m3() for s in stacks(rf"{site}_oedema\d*")) / marrow
 
 
 def _of_soft_tissue(lesions: Lesions) -> Iterator[dict[str, Any]]:
