@@ -509,9 +509,14 @@ def test_a_read_only_disk_ends_in_code_5(small_disk, tmp_path):
             b'[[erosion]]\nsite = "dp5_head"\nvolume_mm3 = 120\n',
             "expected a hole that leaves marrow",
         ),
+        (
+            b'[[erosion]]\nsite = "lunate"\nvolume_mm3 = 1' + b"0" * 400 + b"\n",
+            "expected a number from 0.5 to 120",
+        ),
+        (b'[[veins]]\ndigit = 2\ncount = 0\nhand = "left"\n', "choose --hand left or both"),
         (None, "No such file"),
     ],
-    ids=["unknown key", "no TOML", "no text", "too large", "no file"],
+    ids=["unknown key", "no TOML", "no text", "too large", "huge", "other hand", "no file"],
 )
 def test_a_bad_script_is_refused(script, words, tmp_path):
     if script is not None:
@@ -519,6 +524,21 @@ def test_a_bad_script_is_refused(script, words, tmp_path):
     line = refused(tmp_path, 3, "exam", "--script", "lesions.toml")
     assert words in line
     assert line.startswith("ultrahand: lesions.toml: ")
+
+
+def test_a_script_of_an_editor_that_marks_its_text_is_read(tmp_path):
+    (tmp_path / "lesions.toml").write_bytes(b"\xef\xbb\xbf" + SCRIPT.encode())
+    assert simulate_module._script(str(tmp_path / "lesions.toml")) == SCRIPT
+
+
+def test_entries_that_are_left_out_are_told(caplog):
+    entry = '[[veins]]\ndigit = {}\ncount = 0\nhand = "{}"\n'
+    simulate_module._check_hands(entry.format(2, "left") + entry.format(3, "right"), "both")
+    assert not caplog.records
+    simulate_module._check_hands(entry.format(2, "left") + entry.format(3, "right"), "right")
+    (record,) = caplog.records
+    assert "1 entries of the script are for the other hand" in record.getMessage()
+    assert "[[veins]] 1" in record.getMessage()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from ultrahand.errors import InputError
 from ultrahand.phantoms.digital_hand.lesion_script import PRESETS, parse, preset, preset_text
 from ultrahand.phantoms.digital_hand.lesion_truth import lesion_rows, lesion_script
 from ultrahand.phantoms.digital_hand.lesions import Deposit, Erosion, Lesions, Oedema
+from ultrahand.phantoms.digital_hand.script_hands import check_hands
 from ultrahand.phantoms.digital_hand.subject import lesions_of, make_subject
 from ultrahand.phantoms.digital_hand.vessels import ArteryState
 from ultrahand.physics.tissues import tissue
@@ -349,6 +350,46 @@ def test_numbers_are_taken_up_to_their_bounds_and_no_further(kind, key):
         error = refusal(entry(kind, **{key: value}))
         assert error.found == repr(value)
         assert error.expected == f"a number from {low:g} to {high:g}"
+
+
+@pytest.mark.parametrize(("kind", "key"), RANGES)
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_huge_number_is_refused_as_infinity_is(kind, key, sign):
+    for digits, shown in (("1" + "0" * 400, "1" + "0" * 19), ("0x1" + "0" * 4000, "a number")):
+        if sign and digits.startswith("0x"):
+            continue  # TOML has none
+        error = refusal(entry(kind, **{key: sign + digits}))
+        assert error.field == f"script [[{kind}]] 1 {key}"
+        assert error.found.removeprefix(sign).startswith(shown[:19])
+        assert len(error.found) < 80
+    assert refusal(entry(kind, **{key: "1" + "0" * 5000})).expected == "TOML"
+    assert refusal(entry(kind, **{key: sign + "inf"})).found == sign + "inf"
+
+
+def test_brackets_without_end_are_refused():
+    assert refusal("erosion = " + "[" * 100_000).expected == "TOML"
+
+
+@pytest.mark.parametrize(
+    ("hands_", "hand", "left_out"),
+    [
+        (("right",), "both", []),
+        (("right",), "right", []),
+        (("left", "right"), "left", []),
+        (("left",), "right", None),
+    ],
+)
+def test_a_script_for_no_hand_that_is_made_is_refused(hands_, hand, left_out):
+    text = entry("veins", hand=f'"{hand}"')
+    if left_out is None:
+        with pytest.raises(InputError, match="choose --hand right or both"):
+            check_hands(text, hands_, "script")
+        more = text + entry("skin")
+        assert check_hands(more, hands_, "script") == ["[[veins]] 1"]
+        assert check_hands(text + "[drawn]\n", hands_, "script") == ["[[veins]] 1"]
+    else:
+        assert check_hands(text, hands_, "script") == left_out
+    assert check_hands("", hands_, "script") == []
 
 
 @pytest.mark.parametrize("key", ["lumen_mm2", "vein_count", "transit_s"])

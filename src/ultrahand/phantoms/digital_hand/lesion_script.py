@@ -62,12 +62,7 @@ def parse(text: str, hand: str, *, base: Lesions | None = None, name: str = "scr
         Not TOML, an unknown key or site, a value out of range, a key that the entry does not use,
         two entries at one place: which entry, what was expected.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(
-            name, found=str(error), expected="TOML", remedy="see docs/simulate.md"
-        ) from None
+    table = table_of(text, name)
     lesions = base or Lesions()
     places: _Places = {}
     for key, entries in table.items():
@@ -92,6 +87,16 @@ def parse(text: str, hand: str, *, base: Lesions | None = None, name: str = "scr
     return lesions
 
 
+def table_of(text: str, name: str) -> dict[str, Any]:
+    """Return what a script says, not looked at yet; refuse what is not TOML."""
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
+        raise InputError(
+            name, found=str(error), expected="TOML", remedy="see docs/simulate.md"
+        ) from None
+
+
 _Check = Callable[[Any], bool]
 _Places = dict[tuple[str, object], dict[str, int]]
 """Numbers of the entries by kind and place, then by state."""
@@ -107,7 +112,7 @@ def _one_of(*allowed: str | int) -> tuple[_Check, str]:
 def _number(low: float, high: float) -> tuple[_Check, str]:
     def fits(value: object) -> bool:
         plain = isinstance(value, int | float) and not isinstance(value, bool)
-        return plain and low <= float(value) <= high  # type: ignore[arg-type]
+        return plain and low <= value <= high  # type: ignore[operator]  # any int, not any float
 
     return fits, f"a number from {low:g} to {high:g}"
 
@@ -121,6 +126,8 @@ def _pair(high: float) -> tuple[_Check, str]:
 
 
 _REQUIRED: Final = object()
+_LONG: Final = 80
+"""Characters of a refused value that are shown."""
 _PALM_DIGIT: Final = 5
 _PLACE: Final[Mapping[str, str]] = {
     "erosion": "site",
@@ -213,12 +220,21 @@ def _entry(
     for key, (fits, words, default) in allowed.items():
         value = entry.get(key, default)
         if value is _REQUIRED or not fits(value):
-            found = "nothing" if value is _REQUIRED else repr(value)
+            found = "nothing" if value is _REQUIRED else _shown(value)
             raise InputError(
                 f"{where} {key}", found=found, expected=words, remedy=_nearest(value, words)
             )
         values[key] = value
     return values
+
+
+def _shown(value: object) -> str:
+    """Return a value as it is written, without the middle of a long one."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no more digits than 4300
+        return "a number of thousands of digits"
+    return text if len(text) <= _LONG else f"{text[:20]}...{text[-20:]}"
 
 
 def _nearest(value: object, words: str) -> str:
