@@ -17,6 +17,7 @@ from ultrahand.phantoms.digital_hand.stack import Stack
 from ultrahand.phantoms.digital_hand.subject import Subject
 from ultrahand.phantoms.digital_hand.truth import MM3, Rows, place_ras, ras
 from ultrahand.phantoms.digital_hand.vessels import TRUNKS, ArteryState, Vessel
+from ultrahand.phantoms.digital_hand.visible import Seen, grown_by_m3, seen_of
 
 LESION_COLUMNS: Final = (
     "name",
@@ -30,6 +31,7 @@ LESION_COLUMNS: Final = (
     "y_mm",
     "z_mm",
     "volume_mm3",
+    "visible_mm3",
     "asked_volume_mm3",
     "aspect",
     "share",
@@ -54,17 +56,22 @@ _HEAD: Final = """\
 def lesion_rows(subject: Subject) -> Rows:
     """Return every lesion in effect, one row each: what was asked for, where it is, how large.
 
-    The volume is what is seen of it: swellings do not count bones and tendons inside of them.
+    The volume is what is seen of it, of synovitis and tenosynovitis what they add to a healthy
+    lining or sheath; bones and tendons inside do not count. The middle is that of all that is seen.
     Lesions that are no solids of their own (thick skin, arteries, veins) have none.
     """
     rows: Rows = []
+    seen = seen_of(subject.solids)
     for side, hand in subject.hands.items():
         prefix = subject.prefix(side)
         for found in _lesions(hand):
             row = dict.fromkeys(LESION_COLUMNS) | {"side": side, "digit": _digit(found["site"])}
             names = _names(subject, side, found.pop("pattern"))
             if found.pop("solid"):
-                row |= _middle(subject, names)
+                row |= _middle(subject, seen, names)
+            if grown := found.pop("grown_mm", None):
+                beside = _names(subject, side, f"{found['site']}_effusion")
+                row["volume_mm3"] = _added_mm3(subject, seen, (*names, *beside), grown)
             if point := found.pop("point", None):
                 row |= place_ras(subject, side, np.array(point))
             name = found.pop("name", f"{found['site']}_{found['kind']}")
@@ -85,15 +92,19 @@ def _names(subject: Subject, side: str, pattern: str) -> list[str]:
     return [item.name for item, owner in owned if owner == side and whole.fullmatch(item.name)]
 
 
-def _middle(subject: Subject, names: list[str]) -> dict[str, object]:
-    """Return the visible volume of some solids and their middle, weighted by it."""
+def _middle(subject: Subject, seen: Seen, names: list[str]) -> dict[str, object]:
+    """Return the visible volume of some solids and its middle."""
     numbers = [subject.index[name] for name in names]
-    volumes = subject.visible_m3[numbers]
-    stacks = [subject.solids[number].stack for number in numbers]
-    middles = np.array([s.points(np.array(0.5 * sum(s.ends_m))) for s in stacks])
-    middle = volumes @ middles / volumes.sum()
-    place = ras(subject.placement.to_patient(middle))
-    return {**place, "volume_mm3": float(volumes.sum()) * MM3}
+    place = ras(subject.placement.to_patient(seen.middle_m(numbers)))
+    volume = float(seen.volume_m3[numbers].sum()) * MM3
+    return {**place, "volume_mm3": volume, "visible_mm3": volume}
+
+
+def _added_mm3(subject: Subject, seen: Seen, names: Sequence[str], grown_mm: float) -> float:
+    """Return what a swelling adds to health: it less what was there, and less fluid inside."""
+    first, *fluid = (subject.index[name] for name in names)
+    added = grown_by_m3(subject.solids[first].stack, grown_mm)
+    return (added - float(seen.volume_m3[fluid].sum())) * MM3
 
 
 def _lesions(hand: Hand) -> Iterator[dict[str, Any]]:
@@ -147,17 +158,21 @@ def _wet_share(hand: Hand, site: str) -> float:
 
 
 def _of_soft_tissue(lesions: Lesions) -> Iterator[dict[str, Any]]:
-    swellings: list[tuple[str, str, str, float]] = [
-        *(("synovitis", j, f"{j}_synovium", v) for j, v in lesions.synovitis_mm.items()),
-        *(("effusion", j, f"{j}_effusion", v) for j, v in lesions.effusion_mm.items()),
+    fluid = lesions.effusion_mm
+    swellings: list[tuple[str, str, str, float, float | None]] = [
         *(
-            ("tenosynovitis", f"flexor{d}", f"flexor{d}_sheath", v)
+            ("synovitis", j, f"{j}_synovium", v, v + fluid.get(j, 0.0))
+            for j, v in lesions.synovitis_mm.items()
+        ),
+        *(("effusion", j, f"{j}_effusion", v, None) for j, v in fluid.items()),
+        *(
+            ("tenosynovitis", f"flexor{d}", f"flexor{d}_sheath", v, v)
             for d, v in lesions.sheath_mm.items()
         ),
     ]
-    for kind, site, pattern, added in swellings:
+    for kind, site, pattern, added, grown in swellings:
         found: dict[str, Any] = {"kind": kind, "site": site, "pattern": pattern, "solid": True}
-        yield found | {"thickness_mm": float(added)}
+        yield found | {"thickness_mm": float(added), "grown_mm": grown}
     for number, deposit in enumerate(lesions.deposits, 1):
         yield {
             "name": f"calcinosis{number}",
