@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ultrahand.errors import InputError
+from ultrahand.phantoms.digital_hand.lesion_script import SKIN_MOST_MM
 from ultrahand.phantoms.digital_hand.lesion_truth import lesion_rows
 from ultrahand.phantoms.digital_hand.lesions import ARTERIES, FINGER_JOINTS, JOINTS, SITES
 from ultrahand.phantoms.digital_hand.painting import paint
@@ -84,6 +85,16 @@ def test_the_ends_of_a_range_are_right_at_every_place_at_once(kind, key, places,
     if "volume_mm3" in values:
         for row in rows:
             assert row["volume_mm3"] == pytest.approx(0.5, rel=1e-3), row["site"]
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [1, 2, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 13))],
+)
+@pytest.mark.parametrize("digit", SKIN_MOST_MM)
+def test_every_hand_has_room_for_the_thickest_skin_of_each_place(digit, seed):
+    (row,) = rows_of(script("skin", "digit", [digit], added_mm=SKIN_MOST_MM[digit]), seed)
+    assert row["thickness_mm"] == SKIN_MOST_MM[digit]
 
 
 @pytest.mark.parametrize(

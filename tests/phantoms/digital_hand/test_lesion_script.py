@@ -5,7 +5,13 @@ import pytest
 
 from phantoms.digital_hand import hands
 from ultrahand.errors import InputError
-from ultrahand.phantoms.digital_hand.lesion_script import PRESETS, parse, preset, preset_text
+from ultrahand.phantoms.digital_hand.lesion_script import (
+    PRESETS,
+    SKIN_MOST_MM,
+    parse,
+    preset,
+    preset_text,
+)
 from ultrahand.phantoms.digital_hand.lesion_truth import lesion_rows, lesion_script
 from ultrahand.phantoms.digital_hand.lesions import Deposit, Erosion, Lesions, Oedema
 from ultrahand.phantoms.digital_hand.script_hands import check_hands
@@ -159,7 +165,7 @@ SOUND = {
     "effusion": {"joint": '"pip3"', "thickness_mm": "0.6"},
     "tenosynovitis": {"digit": "3", "thickness_mm": "0.5"},
     "calcinosis": {"place": '"pulp"', "digit": "2", "shape": '"nodule"', "size_mm": "3"},
-    "skin": {"digit": "0", "added_mm": "0.3"},
+    "skin": {"digit": "2", "added_mm": "0.3"},
     "artery": {
         "name": '"3_ulnar"',
         "state": '"occluded"',
@@ -189,7 +195,7 @@ RANGES = {
     ("effusion", "thickness_mm"): (0.2, 2.0),
     ("tenosynovitis", "thickness_mm"): (0.1, 2.0),
     ("calcinosis", "size_mm"): (0.5, 25.0),
-    ("skin", "added_mm"): (0.0, 2.5),
+    ("skin", "added_mm"): (0.0, 1.5),
     ("artery", "at"): (0.05, 0.95),
     ("artery", "percent"): (1, 95),
     ("artery", "delay_s"): (0, 60),
@@ -364,6 +370,15 @@ def test_a_huge_number_is_refused_as_infinity_is(kind, key, sign):
         assert len(error.found) < 80
     assert refusal(entry(kind, **{key: "1" + "0" * 5000})).expected == "TOML"
     assert refusal(entry(kind, **{key: sign + "inf"})).found == sign + "inf"
+
+
+@pytest.mark.parametrize("digit", SKIN_MOST_MM)
+def test_skin_is_taken_as_thick_as_its_place_allows_and_no_thicker(digit):
+    most = SKIN_MOST_MM[digit]
+    parse(entry("skin", digit=digit, added_mm=most), "right")
+    error = refusal(entry("skin", digit=digit, added_mm=most + 0.01))
+    assert error.field == "script [[skin]] 1 added_mm"
+    assert f"to {most:g}" in error.expected
 
 
 def test_brackets_without_end_are_refused():

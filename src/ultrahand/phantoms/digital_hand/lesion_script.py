@@ -27,6 +27,8 @@ from ultrahand.phantoms.digital_hand.person import DIGITS
 from ultrahand.phantoms.digital_hand.vessels import ArteryState
 
 PRESETS: Final = ("healthy", "ssc_mild", "ssc_severe")
+SKIN_MOST_MM: Final[Mapping[int, float]] = {0: 1.0, 1: 1.0, 2: 1.5, 3: 1.5, 4: 1.5, 5: 0.5}
+"""Thickness that every one of twelve hands had room for, by digit; 0 is the palm."""
 _SHAPES: Final = ("nodule", "plate", "cluster")
 _PLACES: Final = ("pulp", "palm")
 
@@ -180,7 +182,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, tuple[_Check, str, Any]]]] = {
     },
     "skin": {
         "digit": (*_one_of(0, *DIGITS), _REQUIRED),
-        "added_mm": (*_number(0.0, 2.5), _REQUIRED),
+        "added_mm": (*_number(0.0, max(SKIN_MOST_MM.values())), _REQUIRED),
     },
     "artery": {
         "name": (*_one_of(*ARTERIES), _REQUIRED),
@@ -245,13 +247,21 @@ def _nearest(value: object, words: str) -> str:
 
 
 def _check_used(kind: str, entry: Mapping[str, Any], values: Mapping[str, Any], where: str) -> None:
-    """Refuse keys that are given but that the entry's state or place does not use."""
+    """Refuse what the entry's state or place does not use, or has no room for."""
     if kind == "calcinosis" and values["place"] == "palm" and values["digit"] != _PALM_DIGIT:
         raise InputError(
             f"{where} digit",
             found=f"{values['digit']} with place = palm",
             expected=f"{_PALM_DIGIT}: deposits of the palm lie at its ulnar border",
             remedy="leave digit out, or choose place = pulp",
+        )
+    if kind == "skin" and values["added_mm"] > SKIN_MOST_MM[values["digit"]]:
+        most = SKIN_MOST_MM[values["digit"]]
+        raise InputError(
+            f"{where} added_mm",
+            found=f"{values['added_mm']:g} with digit = {values['digit']}",
+            expected=f"a number from 0 to {most:g} there: what lies beside it needs its place",
+            remedy="make it smaller",
         )
     for key, state in _USED_IN.items() if kind == "artery" else ():
         if key in entry and values["state"] != state:
