@@ -2,7 +2,7 @@
 
 No solid may cross another one's surface, so a bite is a stack of ellipses inside the bone that
 touch its surface with nearly its curvature. What is left between both is at most 0.03 mm thick
-over some 4 mm of the mouth of one of 40 mm3: the cortex is broken there (OMERACT asks for a break
+over some 3 mm of the mouth of one of 40 mm3: the cortex is broken there (OMERACT asks for a break
 in at least one plane).
 """
 
