@@ -1,5 +1,6 @@
 """``ultrahand simulate``: what it writes, when it refuses, and what an end half way leaves."""
 
+import argparse
 import hashlib
 import json
 import os
@@ -508,9 +509,14 @@ def test_a_read_only_disk_ends_in_code_5(small_disk, tmp_path):
             b'[[erosion]]\nsite = "dp5_head"\nvolume_mm3 = 120\n',
             "expected a hole that leaves marrow",
         ),
+        (
+            b'[[erosion]]\nsite = "lunate"\nvolume_mm3 = 1' + b"0" * 400 + b"\n",
+            "expected a number from 0.5 to 120",
+        ),
+        (b'[[veins]]\ndigit = 2\ncount = 0\nhand = "left"\n', "choose --hand left or both"),
         (None, "No such file"),
     ],
-    ids=["unknown key", "no TOML", "no text", "too large", "no file"],
+    ids=["unknown key", "no TOML", "no text", "too large", "huge", "other hand", "no file"],
 )
 def test_a_bad_script_is_refused(script, words, tmp_path):
     if script is not None:
@@ -518,6 +524,21 @@ def test_a_bad_script_is_refused(script, words, tmp_path):
     line = refused(tmp_path, 3, "exam", "--script", "lesions.toml")
     assert words in line
     assert line.startswith("ultrahand: lesions.toml: ")
+
+
+def test_a_script_of_an_editor_that_marks_its_text_is_read(tmp_path):
+    (tmp_path / "lesions.toml").write_bytes(b"\xef\xbb\xbf" + SCRIPT.encode())
+    assert simulate_module._script(str(tmp_path / "lesions.toml")) == SCRIPT
+
+
+def test_entries_that_are_left_out_are_told(caplog):
+    entry = '[[veins]]\ndigit = {}\ncount = 0\nhand = "{}"\n'
+    simulate_module._check_hands(entry.format(2, "left") + entry.format(3, "right"), "both")
+    assert not caplog.records
+    simulate_module._check_hands(entry.format(2, "left") + entry.format(3, "right"), "right")
+    (record,) = caplog.records
+    assert "1 entries of the script are for the other hand" in record.getMessage()
+    assert "[[veins]] 1" in record.getMessage()
 
 
 @pytest.mark.parametrize(
@@ -584,6 +605,19 @@ def test_each_file_is_looked_at_again_before_it_is_written(monkeypatch, tmp_path
     with pytest.raises(ResourceError, match=r"\d MB are needed at most, 1 MB are free"):
         simulate_module._measure(hands.setting(), tmp_path, show=False)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_defect_of_the_lesions_table_shows_before_anything_is_measured(monkeypatch, tmp_path):
+    def broken(_):
+        raise ValueError("no piece of it is left")
+
+    monkeypatch.setattr(simulate_module, "lesion_rows", broken)
+    monkeypatch.setattr(simulate_module, "_measure", lambda *_, **__: pytest.fail("measured"))
+    options = argparse.Namespace(
+        seed=1, preset="healthy", hand="right", script=None, size="tiny", threads=1, quiet=True
+    )
+    with pytest.raises(ValueError, match="no piece"):
+        simulate_module._make(options, None, tmp_path)
 
 
 def test_files_that_others_write_meanwhile_do_not_cost_the_work(exam, tmp_path):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ultrahand import __version__
+from ultrahand.cli.opening import log
 from ultrahand.cli.simulate_folder import SUMMARY, asked, begin, files_of, put
 from ultrahand.cli.simulate_plan import check_room, file_bytes, plan_of, total_bytes
 from ultrahand.cli.simulate_truth import truth_bytes, write_truth
@@ -21,7 +22,9 @@ from ultrahand.io.write_ismrmrd import write_hdf5
 from ultrahand.phantoms.digital_hand.assumptions import ASSUMPTIONS
 from ultrahand.phantoms.digital_hand.dynamic_series import frame_time_s
 from ultrahand.phantoms.digital_hand.fields import make_fields
+from ultrahand.phantoms.digital_hand.lesion_truth import lesion_rows
 from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS, Dynamic
+from ultrahand.phantoms.digital_hand.script_hands import check_hands
 from ultrahand.phantoms.digital_hand.series import raw_of
 from ultrahand.phantoms.digital_hand.setting import Setting
 from ultrahand.phantoms.digital_hand.subject import make_subject
@@ -54,6 +57,9 @@ def _make(options: argparse.Namespace, script: str | None, made: Path) -> None:
     """Make the examination's files in a folder."""
     try:
         subject = make_subject(options.seed, options.preset, options.hand, script)
+        if script is not None:
+            _check_hands(script, options.hand)
+        lesion_rows(subject)  # what is wrong in them is found before half an hour of measuring
     except InputError as error:
         error.file = Path(options.script or options.preset).name
         raise
@@ -75,11 +81,22 @@ def _make(options: argparse.Namespace, script: str | None, made: Path) -> None:
     (made / SUMMARY).write_text(summary, encoding="utf-8")
 
 
+def _check_hands(script: str, hand: str) -> None:
+    """Refuse a script without a word on the hands that are made; warn of what is left out."""
+    left_out = check_hands(script, ("left", "right") if hand == "both" else (hand,), "script")
+    if left_out:
+        log.warning(
+            "warning: %d entries of the script are for the other hand and are left out: %s",
+            len(left_out),
+            ", ".join(left_out[:5]) + (" ..." if len(left_out) > 5 else ""),
+        )
+
+
 def _script(name: str | None) -> str | None:
     if name is None:
         return None
     try:
-        return Path(name).read_text(encoding="utf-8")
+        return Path(name).read_text(encoding="utf-8-sig")  # editors of Windows begin with a mark
     except (OSError, UnicodeDecodeError) as error:
         refused = InputError(
             "script",

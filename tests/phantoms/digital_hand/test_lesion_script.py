@@ -5,9 +5,16 @@ import pytest
 
 from phantoms.digital_hand import hands
 from ultrahand.errors import InputError
-from ultrahand.phantoms.digital_hand.lesion_script import PRESETS, parse, preset, preset_text
+from ultrahand.phantoms.digital_hand.lesion_script import (
+    PRESETS,
+    SKIN_MOST_MM,
+    parse,
+    preset,
+    preset_text,
+)
 from ultrahand.phantoms.digital_hand.lesion_truth import lesion_rows, lesion_script
 from ultrahand.phantoms.digital_hand.lesions import Deposit, Erosion, Lesions, Oedema
+from ultrahand.phantoms.digital_hand.script_hands import check_hands
 from ultrahand.phantoms.digital_hand.subject import lesions_of, make_subject
 from ultrahand.phantoms.digital_hand.vessels import ArteryState
 from ultrahand.physics.tissues import tissue
@@ -158,7 +165,7 @@ SOUND = {
     "effusion": {"joint": '"pip3"', "thickness_mm": "0.6"},
     "tenosynovitis": {"digit": "3", "thickness_mm": "0.5"},
     "calcinosis": {"place": '"pulp"', "digit": "2", "shape": '"nodule"', "size_mm": "3"},
-    "skin": {"digit": "0", "added_mm": "0.3"},
+    "skin": {"digit": "2", "added_mm": "0.3"},
     "artery": {
         "name": '"3_ulnar"',
         "state": '"occluded"',
@@ -188,7 +195,7 @@ RANGES = {
     ("effusion", "thickness_mm"): (0.2, 2.0),
     ("tenosynovitis", "thickness_mm"): (0.1, 2.0),
     ("calcinosis", "size_mm"): (0.5, 25.0),
-    ("skin", "added_mm"): (0.0, 2.5),
+    ("skin", "added_mm"): (0.0, 1.5),
     ("artery", "at"): (0.05, 0.95),
     ("artery", "percent"): (1, 95),
     ("artery", "delay_s"): (0, 60),
@@ -351,6 +358,55 @@ def test_numbers_are_taken_up_to_their_bounds_and_no_further(kind, key):
         assert error.expected == f"a number from {low:g} to {high:g}"
 
 
+@pytest.mark.parametrize(("kind", "key"), RANGES)
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_huge_number_is_refused_as_infinity_is(kind, key, sign):
+    for digits, shown in (("1" + "0" * 400, "1" + "0" * 19), ("0x1" + "0" * 4000, "a number")):
+        if sign and digits.startswith("0x"):
+            continue  # TOML has none
+        error = refusal(entry(kind, **{key: sign + digits}))
+        assert error.field == f"script [[{kind}]] 1 {key}"
+        assert error.found.removeprefix(sign).startswith(shown[:19])
+        assert len(error.found) < 80
+    assert refusal(entry(kind, **{key: "1" + "0" * 5000})).expected == "TOML"
+    assert refusal(entry(kind, **{key: sign + "inf"})).found == sign + "inf"
+
+
+@pytest.mark.parametrize("digit", SKIN_MOST_MM)
+def test_skin_is_taken_as_thick_as_its_place_allows_and_no_thicker(digit):
+    most = SKIN_MOST_MM[digit]
+    parse(entry("skin", digit=digit, added_mm=most), "right")
+    error = refusal(entry("skin", digit=digit, added_mm=most + 0.01))
+    assert error.field == "script [[skin]] 1 added_mm"
+    assert f"to {most:g}" in error.expected
+
+
+def test_brackets_without_end_are_refused():
+    assert refusal("erosion = " + "[" * 100_000).expected == "TOML"
+
+
+@pytest.mark.parametrize(
+    ("hands_", "hand", "left_out"),
+    [
+        (("right",), "both", []),
+        (("right",), "right", []),
+        (("left", "right"), "left", []),
+        (("left",), "right", None),
+    ],
+)
+def test_a_script_for_no_hand_that_is_made_is_refused(hands_, hand, left_out):
+    text = entry("veins", hand=f'"{hand}"')
+    if left_out is None:
+        with pytest.raises(InputError, match="choose --hand right or both"):
+            check_hands(text, hands_, "script")
+        more = text + entry("skin")
+        assert check_hands(more, hands_, "script") == ["[[veins]] 1"]
+        assert check_hands(text + "[drawn]\n", hands_, "script") == ["[[veins]] 1"]
+    else:
+        assert check_hands(text, hands_, "script") == left_out
+    assert check_hands("", hands_, "script") == []
+
+
 @pytest.mark.parametrize("key", ["lumen_mm2", "vein_count", "transit_s"])
 @pytest.mark.parametrize("value", ["1.0", "[1.0]", "[1.0, 2.0, 3.0]", "[-1.0, 1.0]", '["a", 1.0]'])
 def test_what_is_drawn_is_a_mean_and_a_deviation(key, value):
@@ -420,7 +476,7 @@ def test_every_lesion_of_a_script_is_in_the_truth():
     assert rows["erosion", "mc2_head"]["volume_mm3"] == pytest.approx(40.0, rel=0.02)
     asked = {
         ("erosion", "mc2_head"): {"asked_volume_mm3": 40.0, "aspect": "ulnar", "digit": 2},
-        ("bone_oedema", "lunate"): {"share": 0.5, "digit": None},
+        ("bone_oedema", "lunate"): {"asked_share": 0.5, "digit": None},
         ("synovitis", "mcp2"): {"thickness_mm": 0.8, "solids": "mcp2_synovium"},
         ("effusion", "pip3"): {"thickness_mm": 0.6},
         ("tenosynovitis", "flexor3"): {"thickness_mm": 0.5, "digit": 3},

@@ -40,7 +40,9 @@ CARPALS: Final[Mapping[str, tuple[tuple[float, float, float], tuple[float, float
 BLOCK_ROUND: Final = 0.6
 """Assumed: share of a carpal bone's half length over which each end is rounded."""
 CAPSULE_MM: Final = 0.6
-"""Assumed thickness of a healthy synovial lining with its capsule."""
+"""Assumed room for a healthy synovial lining with its capsule, below tendons and vessels."""
+LINING_MM: Final = 0.3
+"""Assumed thickness of the healthy lining itself; fat lies between it and tendons."""
 HALF_CAPSULE_MM: Final = {"mcp": 4.5, "ip": 3.6, "pip": 3.6, "dip": 3.0}
 """Assumed reach of the capsule to either side of the joint."""
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import numpy as np
 
-from ultrahand.phantoms.digital_hand.bones import CAPSULE_MM, HALF_CAPSULE_MM, capsule_semi, slabs
+from ultrahand.phantoms.digital_hand.bones import HALF_CAPSULE_MM, LINING_MM, semi_at, slabs
 from ultrahand.phantoms.digital_hand.person import DIGITS, Person, joint_names
 from ultrahand.phantoms.digital_hand.solids import Solid
 from ultrahand.phantoms.digital_hand.stack import ACROSS, Stack, tube_mm
 from ultrahand.units import M_PER_MM
+
+_LEVELS: Final = 5
+"""On each side of a joint at which its lining is as far out as the bone asks."""
 
 
 def capsules(
@@ -18,27 +22,34 @@ def capsules(
 ) -> Iterator[Solid]:
     """Yield each finger joint's lining, and the fluid inside it where there is an effusion.
 
-    Bones and cartilage are painted over it. Swelling adds to a thin healthy lining, more to the
-    sides than to palm and back, where tendons run.
+    Bones and cartilage are painted over it: it follows them at the depth of its thickness, to
+    which swelling adds.
     """
     for d in DIGITS:
-        ray = person.rays[d]
         for joint in joint_names(d):
-            low, high = ray.z_mm[joint]
-            middle = 0.5 * (low + high)
-            reach = HALF_CAPSULE_MM[joint.rstrip("12345")] * person.scale
             synovium, fluid = synovitis_mm.get(joint, 0.0), effusion_mm.get(joint, 0.0)
-            levels = [middle - reach, low, high, middle + reach]
-            size = np.array(capsule_semi(person, d, joint))
-            thick = CAPSULE_MM * person.scale + synovium
-            outer = [(z, *ray.at(z), *(size + thick + fluid)) for z in levels]
+            outer = _around(person, d, joint, LINING_MM * person.scale + synovium + fluid, 0.0)
             tissue = "inflamed_synovium" if synovium > 0 else "synovium"
-            yield Solid(name=f"{joint}_synovium", tissue=tissue, stack=tube_mm(outer))
+            yield Solid(name=f"{joint}_synovium", tissue=tissue, stack=outer)
             if fluid > 0:
-                inner = [(z, *ray.at(z), *(size + 0.1 + fluid)) for z in levels]
-                inner[0] = (inner[0][0] + 0.4, *inner[0][1:])
-                inner[-1] = (inner[-1][0] - 0.4, *inner[-1][1:])
-                yield Solid(name=f"{joint}_effusion", tissue="effusion", stack=tube_mm(inner))
+                inner = _around(person, d, joint, 0.1 + fluid, 0.4)
+                yield Solid(name=f"{joint}_effusion", tissue="effusion", stack=inner)
+
+
+def _around(person: Person, digit: int, joint: str, thick: float, short: float) -> Stack:
+    """Return what surrounds the bones of a joint with a thickness, shorter at both ends; in mm."""
+    ray = person.rays[digit]
+    low, high = ray.z_mm[joint]
+    reach = HALF_CAPSULE_MM[joint.rstrip("12345")] * person.scale - short
+    middle = 0.5 * (low + high)
+    # Just beside the joint's slab `semi_at` is that of the bone on that side.
+    below, above = (low - 1e-3, middle - reach), (high + 1e-3, middle + reach)
+    levels = [*np.linspace(*below, _LEVELS)[::-1].tolist(), *np.linspace(*above, _LEVELS).tolist()]
+    path = []
+    for z in levels:
+        a, b = semi_at(person, digit, z)
+        path.append((z, *ray.at(z), a + thick, b + thick))
+    return tube_mm(path)
 
 
 def cartilages(person: Person, concentration: Mapping[str, float]) -> Iterator[Solid]:

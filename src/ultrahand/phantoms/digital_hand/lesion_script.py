@@ -27,6 +27,8 @@ from ultrahand.phantoms.digital_hand.person import DIGITS
 from ultrahand.phantoms.digital_hand.vessels import ArteryState
 
 PRESETS: Final = ("healthy", "ssc_mild", "ssc_severe")
+SKIN_MOST_MM: Final[Mapping[int, float]] = {0: 1.0, 1: 1.0, 2: 1.5, 3: 1.5, 4: 1.5, 5: 0.5}
+"""Thickness that every one of twelve hands had room for, by digit; 0 is the palm."""
 _SHAPES: Final = ("nodule", "plate", "cluster")
 _PLACES: Final = ("pulp", "palm")
 
@@ -62,12 +64,7 @@ def parse(text: str, hand: str, *, base: Lesions | None = None, name: str = "scr
         Not TOML, an unknown key or site, a value out of range, a key that the entry does not use,
         two entries at one place: which entry, what was expected.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(
-            name, found=str(error), expected="TOML", remedy="see docs/simulate.md"
-        ) from None
+    table = table_of(text, name)
     lesions = base or Lesions()
     places: _Places = {}
     for key, entries in table.items():
@@ -92,6 +89,16 @@ def parse(text: str, hand: str, *, base: Lesions | None = None, name: str = "scr
     return lesions
 
 
+def table_of(text: str, name: str) -> dict[str, Any]:
+    """Return what a script says, not looked at yet; refuse what is not TOML."""
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
+        raise InputError(
+            name, found=str(error), expected="TOML", remedy="see docs/simulate.md"
+        ) from None
+
+
 _Check = Callable[[Any], bool]
 _Places = dict[tuple[str, object], dict[str, int]]
 """Numbers of the entries by kind and place, then by state."""
@@ -107,7 +114,7 @@ def _one_of(*allowed: str | int) -> tuple[_Check, str]:
 def _number(low: float, high: float) -> tuple[_Check, str]:
     def fits(value: object) -> bool:
         plain = isinstance(value, int | float) and not isinstance(value, bool)
-        return plain and low <= float(value) <= high  # type: ignore[arg-type]
+        return plain and low <= value <= high  # type: ignore[operator]  # any int, not any float
 
     return fits, f"a number from {low:g} to {high:g}"
 
@@ -121,6 +128,8 @@ def _pair(high: float) -> tuple[_Check, str]:
 
 
 _REQUIRED: Final = object()
+_LONG: Final = 80
+"""Characters of a refused value that are shown."""
 _PALM_DIGIT: Final = 5
 _PLACE: Final[Mapping[str, str]] = {
     "erosion": "site",
@@ -173,7 +182,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, tuple[_Check, str, Any]]]] = {
     },
     "skin": {
         "digit": (*_one_of(0, *DIGITS), _REQUIRED),
-        "added_mm": (*_number(0.0, 2.5), _REQUIRED),
+        "added_mm": (*_number(0.0, max(SKIN_MOST_MM.values())), _REQUIRED),
     },
     "artery": {
         "name": (*_one_of(*ARTERIES), _REQUIRED),
@@ -213,12 +222,21 @@ def _entry(
     for key, (fits, words, default) in allowed.items():
         value = entry.get(key, default)
         if value is _REQUIRED or not fits(value):
-            found = "nothing" if value is _REQUIRED else repr(value)
+            found = "nothing" if value is _REQUIRED else _shown(value)
             raise InputError(
                 f"{where} {key}", found=found, expected=words, remedy=_nearest(value, words)
             )
         values[key] = value
     return values
+
+
+def _shown(value: object) -> str:
+    """Return a value as it is written, without the middle of a long one."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no more digits than 4300
+        return "a number of thousands of digits"
+    return text if len(text) <= _LONG else f"{text[:20]}...{text[-20:]}"
 
 
 def _nearest(value: object, words: str) -> str:
@@ -229,13 +247,21 @@ def _nearest(value: object, words: str) -> str:
 
 
 def _check_used(kind: str, entry: Mapping[str, Any], values: Mapping[str, Any], where: str) -> None:
-    """Refuse keys that are given but that the entry's state or place does not use."""
+    """Refuse what the entry's state or place does not use, or has no room for."""
     if kind == "calcinosis" and values["place"] == "palm" and values["digit"] != _PALM_DIGIT:
         raise InputError(
             f"{where} digit",
             found=f"{values['digit']} with place = palm",
             expected=f"{_PALM_DIGIT}: deposits of the palm lie at its ulnar border",
             remedy="leave digit out, or choose place = pulp",
+        )
+    if kind == "skin" and values["added_mm"] > SKIN_MOST_MM[values["digit"]]:
+        most = SKIN_MOST_MM[values["digit"]]
+        raise InputError(
+            f"{where} added_mm",
+            found=f"{values['added_mm']:g} with digit = {values['digit']}",
+            expected=f"a number from 0 to {most:g} there: what lies beside it needs its place",
+            remedy="make it smaller",
         )
     for key, state in _USED_IN.items() if kind == "artery" else ():
         if key in entry and values["state"] != state:

@@ -11,10 +11,13 @@ import numpy as np
 
 from ultrahand.phantoms.digital_hand.anatomy import Hand
 from ultrahand.phantoms.digital_hand.lesions import Lesions
+from ultrahand.phantoms.digital_hand.oedema import assessed_level_m, volume_beyond_m3
 from ultrahand.phantoms.digital_hand.person import DIGITS
+from ultrahand.phantoms.digital_hand.stack import Stack
 from ultrahand.phantoms.digital_hand.subject import Subject
 from ultrahand.phantoms.digital_hand.truth import MM3, Rows, place_ras, ras
 from ultrahand.phantoms.digital_hand.vessels import TRUNKS, ArteryState, Vessel
+from ultrahand.phantoms.digital_hand.visible import Seen, grown_by_m3, seen_of
 
 LESION_COLUMNS: Final = (
     "name",
@@ -28,9 +31,11 @@ LESION_COLUMNS: Final = (
     "y_mm",
     "z_mm",
     "volume_mm3",
+    "visible_mm3",
     "asked_volume_mm3",
     "aspect",
     "share",
+    "asked_share",
     "thickness_mm",
     "shape",
     "size_mm",
@@ -51,17 +56,22 @@ _HEAD: Final = """\
 def lesion_rows(subject: Subject) -> Rows:
     """Return every lesion in effect, one row each: what was asked for, where it is, how large.
 
-    The volume is what is seen of it: swellings do not count bones and tendons inside of them.
+    The volume is what is seen of it, of synovitis and tenosynovitis what they add to a healthy
+    lining or sheath; bones and tendons inside do not count. The middle is that of all that is seen.
     Lesions that are no solids of their own (thick skin, arteries, veins) have none.
     """
     rows: Rows = []
+    seen = seen_of(subject.solids)
     for side, hand in subject.hands.items():
         prefix = subject.prefix(side)
         for found in _lesions(hand):
             row = dict.fromkeys(LESION_COLUMNS) | {"side": side, "digit": _digit(found["site"])}
             names = _names(subject, side, found.pop("pattern"))
             if found.pop("solid"):
-                row |= _middle(subject, names)
+                row |= _middle(subject, seen, names)
+            if grown := found.pop("grown_mm", None):
+                beside = _names(subject, side, f"{found['site']}_effusion")
+                row["volume_mm3"] = _added_mm3(subject, seen, (*names, *beside), grown)
             if point := found.pop("point", None):
                 row |= place_ras(subject, side, np.array(point))
             name = found.pop("name", f"{found['site']}_{found['kind']}")
@@ -82,20 +92,24 @@ def _names(subject: Subject, side: str, pattern: str) -> list[str]:
     return [item.name for item, owner in owned if owner == side and whole.fullmatch(item.name)]
 
 
-def _middle(subject: Subject, names: list[str]) -> dict[str, object]:
-    """Return the visible volume of some solids and their middle, weighted by it."""
+def _middle(subject: Subject, seen: Seen, names: list[str]) -> dict[str, object]:
+    """Return the visible volume of some solids and its middle."""
     numbers = [subject.index[name] for name in names]
-    volumes = subject.visible_m3[numbers]
-    stacks = [subject.solids[number].stack for number in numbers]
-    middles = np.array([s.points(np.array(0.5 * sum(s.ends_m))) for s in stacks])
-    middle = volumes @ middles / volumes.sum()
-    place = ras(subject.placement.to_patient(middle))
-    return {**place, "volume_mm3": float(volumes.sum()) * MM3}
+    place = ras(subject.placement.to_patient(seen.middle_m(numbers)))
+    volume = float(seen.volume_m3[numbers].sum()) * MM3
+    return {**place, "volume_mm3": volume, "visible_mm3": volume}
+
+
+def _added_mm3(subject: Subject, seen: Seen, names: Sequence[str], grown_mm: float) -> float:
+    """Return what a swelling adds to health: it less what was there, and less fluid inside."""
+    first, *fluid = (subject.index[name] for name in names)
+    added = grown_by_m3(subject.solids[first].stack, grown_mm)
+    return (added - float(seen.volume_m3[fluid].sum())) * MM3
 
 
 def _lesions(hand: Hand) -> Iterator[dict[str, Any]]:
     """Yield the cells of each lesion, with a pattern of its solids and whether it is they."""
-    yield from _of_bones(hand.lesions)
+    yield from _of_bones(hand)
     yield from _of_soft_tissue(hand.lesions)
     yield from _of_vessels(hand)
     for joint, value in hand.lesions.cartilage.items():
@@ -108,8 +122,8 @@ def _lesions(hand: Hand) -> Iterator[dict[str, Any]]:
         }
 
 
-def _of_bones(lesions: Lesions) -> Iterator[dict[str, Any]]:
-    for erosion in lesions.erosions:
+def _of_bones(hand: Hand) -> Iterator[dict[str, Any]]:
+    for erosion in hand.lesions.erosions:
         yield {
             "kind": "erosion",
             "site": erosion.site,
@@ -118,28 +132,47 @@ def _of_bones(lesions: Lesions) -> Iterator[dict[str, Any]]:
             "asked_volume_mm3": float(erosion.volume_mm3),
             "aspect": erosion.side,
         }
-    for oedema in lesions.oedemas:
+    for oedema in hand.lesions.oedemas:
         yield {
             "kind": "bone_oedema",
             "site": oedema.site,
             "pattern": rf"{oedema.site}_oedema\d*",
             "solid": True,
-            "share": float(oedema.share),
+            "share": _wet_share(hand, oedema.site),
+            "asked_share": float(oedema.share),
         }
 
 
+def _wet_share(hand: Hand, site: str) -> float:
+    """Return how much of the marrow that is scored at a site is wet."""
+    bone, _, end = site.partition("_")
+
+    def stacks(pattern: str) -> list[Stack]:
+        return [s.stack for s in hand.solids if re.fullmatch(pattern, s.name)]
+
+    (cortex,) = stacks(f"{bone}_cortex")
+    head = end == "head"
+    limit = assessed_level_m(cortex, head=head) if end else cortex.ends_m[0]
+    marrow = volume_beyond_m3(stacks(rf"{bone}_marrow\d*"), limit, head=head or not end)
+    return sum(s.volume_m3() for s in stacks(rf"{site}_oedema\d*")) / marrow
+
+
 def _of_soft_tissue(lesions: Lesions) -> Iterator[dict[str, Any]]:
-    swellings: list[tuple[str, str, str, float]] = [
-        *(("synovitis", j, f"{j}_synovium", v) for j, v in lesions.synovitis_mm.items()),
-        *(("effusion", j, f"{j}_effusion", v) for j, v in lesions.effusion_mm.items()),
+    fluid = lesions.effusion_mm
+    swellings: list[tuple[str, str, str, float, float | None]] = [
         *(
-            ("tenosynovitis", f"flexor{d}", f"flexor{d}_sheath", v)
+            ("synovitis", j, f"{j}_synovium", v, v + fluid.get(j, 0.0))
+            for j, v in lesions.synovitis_mm.items()
+        ),
+        *(("effusion", j, f"{j}_effusion", v, None) for j, v in fluid.items()),
+        *(
+            ("tenosynovitis", f"flexor{d}", f"flexor{d}_sheath", v, v)
             for d, v in lesions.sheath_mm.items()
         ),
     ]
-    for kind, site, pattern, added in swellings:
+    for kind, site, pattern, added, grown in swellings:
         found: dict[str, Any] = {"kind": kind, "site": site, "pattern": pattern, "solid": True}
-        yield found | {"thickness_mm": float(added)}
+        yield found | {"thickness_mm": float(added), "grown_mm": grown}
     for number, deposit in enumerate(lesions.deposits, 1):
         yield {
             "name": f"calcinosis{number}",

@@ -35,6 +35,10 @@ SEPTUM_MM: Final = 0.4
 SHEATH_MM: Final = 0.25
 """Assumed: fluid around a flexor tendon in its sheath."""
 
+_BESIDE: Final = {"palm2": -1.0, "palm3": 1.0}
+"""Direction away from the digit that a piece of the palm lies beside, thumb and little finger:
+thicker skin grows outwards on that side only, on the other one inwards."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +100,8 @@ def outlines(person: Person, swelling: Swelling) -> Mapping[str, Stack]:
     found = {}
     for name, path in _palm(person, level).items():
         thick = more + {"palm1": 0.0, "palm2": 1.7 * knuckles}.get(name, 1.7 * knuckles + sheath)
-        found[name] = tube_mm([(z, x, y, a + more, b + thick) for z, x, y, a, b in path])
+        aside, wide = _BESIDE.get(name, 0.0) * 0.5 * more, more * (0.5 if name in _BESIDE else 1.0)
+        found[name] = tube_mm([(z, x + aside, y, a + wide, b + thick) for z, x, y, a, b in path])
     starts = {1: level.thumb, 5: level.little}
     for d in DIGITS:
         more = swelling.skin.get(d, 0.0)
