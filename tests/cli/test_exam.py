@@ -941,6 +941,7 @@ def test_a_folder_without_write_permission_ends_in_code_5(given, done, run, ordi
     assert_refused(ended, 5, "out cannot be written")
     assert "\techoes" not in ended.out
     assert {line.split("\t")[2] for line in ended.out.splitlines()[1:]} == {"failed", "done"}
+    assert ended.out == (done / "exam.tsv").read_text()
     (done / ANAT).chmod(0o755)
     assert run(given / "exam.toml").code == 0
 

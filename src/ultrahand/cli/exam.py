@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -140,6 +141,8 @@ def _run_all(
         except UltrahandError as error:  # of the output folder: the next series would meet it too
             outcome = failed(job, str(error), code=error.exit_code, ends_run=True)
             table.results[name] = outcome.result
+            with suppress(UltrahandError):  # it is printed, whether or not it can be written
+                store.put_text(TABLE, as_tsv(table.rows()))
         codes.add(outcome.code)
         if outcome.ends_run:
             return outcome.code, True

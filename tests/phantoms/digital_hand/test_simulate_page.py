@@ -136,3 +136,9 @@ def test_raw_data_of_both_hands_in_full_fit_into_6_gb(seed):
         dims = int(table["trajectory_dimensions"].max())
         total += len(table) * (scan.n_samples * (8 * coils.n_coils + 4 * dims) + 372)
     assert 3e9 < total < 6e9
+
+
+@pytest.mark.parametrize("size", PROTOCOLS)
+def test_frames_of_the_dynamic_series_share_its_spokes_out(size):
+    series = PROTOCOLS[size].series[-1]
+    assert series.n_spokes % series.frame_spokes == 0
