@@ -230,6 +230,25 @@ def test_ctrl_c_on_a_terminal_reaches_both_and_ends_it_once(waiting, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_stop_that_comes_while_another_is_said_says_nothing_more(monkeypatch, capfd):
+    """As when Ctrl-C reaches the child from the terminal, and then from its parent."""
+    leave = os._exit
+
+    def leave_late(code):
+        monkeypatch.setattr(os, "_exit", leave)
+        os.kill(os.getpid(), signal.SIGTERM)
+        leave(code)
+
+    def work():
+        monkeypatch.setattr(os, "_exit", leave_late)
+        os.kill(os.getpid(), signal.SIGINT)
+        return 0
+
+    with dispositions(()):
+        assert ended(work) == 130
+    assert capfd.readouterr().err == "ultrahand: interrupted; nothing was written\n"
+
+
 def test_a_second_signal_ends_what_does_not_stop(waiting, tmp_path):
     process = waiting()
     child = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())

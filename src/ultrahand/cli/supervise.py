@@ -131,10 +131,15 @@ def end_on_stops(clear: Callable[[], None], words: str) -> None:
     """End this process with code 130 when it is asked to stop; an ignored signal stays ignored.
 
     Nothing is raised: an exception from a handler can be lost, or leave a lock held, in the middle
-    of an import. ``clear`` removes what was begun, with the simplest means.
+    of an import. ``clear`` removes what was begun, with the simplest means. Said once: Ctrl-C
+    reaches a child twice, from the terminal and from its parent.
     """
+    stopping: list[bool] = []
 
-    def stop(*_: object) -> NoReturn:
+    def stop(*_: object) -> None:
+        if stopping:
+            return  # to the handler that this one interrupted
+        stopping.append(True)
         clear()
         with suppress(OSError):
             os.write(sys.stderr.fileno(), f"{_clear_line()}ultrahand: {words}\n".encode())
