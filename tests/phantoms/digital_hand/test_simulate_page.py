@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from phantoms.digital_hand import hands
+from ultrahand.cli.simulate_plan import plan_of, total_bytes
+from ultrahand.phantoms.digital_hand import subject as subjects
 from ultrahand.phantoms.digital_hand.lesion_script import _DRAWN, _FIELDS, parse
 from ultrahand.phantoms.digital_hand.lesion_truth import lesion_rows
 from ultrahand.phantoms.digital_hand.lesions import ARTERIES, FINGER_JOINTS, JOINTS, SITES
+from ultrahand.phantoms.digital_hand.person import draw_scale
 from ultrahand.phantoms.digital_hand.protocol import PROTOCOLS, SIZES
 from ultrahand.phantoms.digital_hand.protocol_page import protocol_table
-from ultrahand.phantoms.digital_hand.series import scan_of
 from ultrahand.phantoms.digital_hand.setting import Setting
 from ultrahand.phantoms.digital_hand.subject import make_subject
 from ultrahand.phantoms.digital_hand.vessels import TRUNKS
@@ -122,20 +124,26 @@ def test_the_page_names_the_columns_of_the_tables():
                 assert f"`{name}`" in TEXT, name
 
 
+LARGEST = 0.95 * 1.10
+"""Of a person's hands over the published means: no larger one is drawn."""
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("seed", [1, 5])
-def test_raw_data_of_both_hands_in_full_fit_into_6_gb(seed):
-    """Small hands and large ones (scale 1.05), swollen; each readout has a head of 372 bytes."""
-    subject = hands.subject(seed, "ssc_severe", "both")
+@pytest.mark.parametrize("size", [None, LARGEST], ids=["drawn", "largest"])
+@pytest.mark.parametrize("seed", [1, 2, 9])
+def test_raw_data_of_both_hands_in_full_are_4_to_6_gb(seed, size, monkeypatch):
+    """Of swollen hands: their field of view is the larger one."""
+    if size is not None:
+        monkeypatch.setattr(subjects, "draw_scale", lambda _: size)
+    one = make_subject(seed, "ssc_severe", "both")
     protocol = PROTOCOLS["full"]
-    setting = Setting(subject=subject, fields=None, protocol=protocol, seed=seed, threads=1)
-    total = 0
-    for series in protocol.series:
-        scan, coils = scan_of(setting, series), setting.coils(series)
-        table = scan.readouts(np.arange(1))
-        dims = int(table["trajectory_dimensions"].max())
-        total += len(table) * (scan.n_samples * (8 * coils.n_coils + 4 * dims) + 372)
-    assert 3e9 < total < 6e9
+    setting = Setting(subject=one, fields=None, protocol=protocol, seed=seed, threads=1)
+    assert 4e9 < total_bytes(plan_of(setting)) < 6e9
+
+
+def test_no_person_is_larger_than_the_largest():
+    drawn = [draw_scale(np.random.default_rng(seed)) for seed in range(2000)]
+    assert max(drawn) == pytest.approx(LARGEST)
 
 
 @pytest.mark.parametrize("size", PROTOCOLS)
