@@ -400,6 +400,7 @@ def test_another_seed_alone_differs(exam, tmp_path):
     assert {n for n in one if one[n] == other[n]} == {
         "truth/labels.tsv",
         "truth/joint_labels.tsv",
+        "truth/lesions.toml",  # what was asked for
     }
 
 
