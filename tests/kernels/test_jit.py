@@ -1,5 +1,6 @@
 """Where kernels are kept, and what happens when the cache is absent, unwritable or broken."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -52,6 +53,29 @@ def test_cache_is_kept_apart_by_version_and_processor_and_used_again(tmp_path):
 
 
 @uncached
+def test_other_sources_have_a_cache_of_their_own_and_those_of_long_ago_are_removed(
+    tmp_path, monkeypatch
+):
+    from ultrahand.kernels import _jit
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    first = _jit.cache_folder()
+    _jit._sources.cache_clear()
+    monkeypatch.setattr(_jit, "sha256", lambda: hashlib.sha256(b"another kernel"))
+    second = _jit.cache_folder()
+    _jit._sources.cache_clear()
+    assert first.name[:-12] == second.name[:-12]
+    assert first != second
+    assert first.exists()  # an older version may still be in use
+    os.utime(first, (0, 0))
+    monkeypatch.setattr(_jit, "sha256", lambda: hashlib.sha256(b"a third one"))
+    third = _jit.cache_folder()
+    _jit._sources.cache_clear()
+    assert (first.exists(), second.exists(), third.exists()) == (False, True, True)
+
+
+@uncached
 def test_a_broken_cache_is_made_anew(tmp_path):
     run(XDG_CACHE_HOME=str(tmp_path))
     files = [*tmp_path.rglob("*.nbi"), *tmp_path.rglob("*.nbc")]
@@ -88,6 +112,7 @@ def test_warm_up_runs_every_kernel():
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
 def test_after_warm_up_nothing_is_compiled(rng):
     from ultrahand.recon.coils import adaptive_combine, root_sum_of_squares
+    from ultrahand.recon.normal import normal_operator, spectra_of_mask
 
     kernels.warm_up()
     compiled = [k for k in vars(kernels).values() if isinstance(k, kernels.Kernel)]
@@ -97,6 +122,8 @@ def test_after_warm_up_nothing_is_compiled(rng):
         images.flags.writeable = flag  # records are read-only
         adaptive_combine(images)
         root_sum_of_squares(images)
+        normal = normal_operator(spectra_of_mask(np.ones((3, 4, 5))), images[:, None])
+        normal.forward(images[:1, None])
     assert [len(k._compiled.signatures) for k in compiled] == before
 
 

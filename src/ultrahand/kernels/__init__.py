@@ -3,6 +3,7 @@
 Nothing of ultrahand is imported here, and no kernel checks its arguments: their callers do.
 """
 
+from ultrahand.kernels._butterflies import LANES
 from ultrahand.kernels._jit import Kernel, cache_folder, threads
 from ultrahand.kernels.adaptive import (
     combine,
@@ -11,21 +12,29 @@ from ultrahand.kernels.adaptive import (
     walsh,
 )
 from ultrahand.kernels.chi import chi_sd
+from ultrahand.kernels.lines import ELEMENT, line_plan
 from ultrahand.kernels.mode_sums import interpolate_sums
+from ultrahand.kernels.normal import coils_to_planes, planes_through_spectrum, planes_to_image
 from ultrahand.kernels.plate_sums import spread_plates, sum_plates
 from ultrahand.kernels.squares import add_squares
 from ultrahand.kernels.steady import steady
 from ultrahand.kernels.warm import warm_up
 
 __all__ = [
+    "ELEMENT",
+    "LANES",
     "Kernel",
     "add_squares",
     "cache_folder",
     "chi_sd",
+    "coils_to_planes",
     "combine",
     "dominant_eigenvector",
     "interpolate_sums",
+    "line_plan",
     "plane_covariances",
+    "planes_through_spectrum",
+    "planes_to_image",
     "spread_plates",
     "steady",
     "sum_plates",

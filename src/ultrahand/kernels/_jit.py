@@ -1,8 +1,10 @@
 """How kernels are compiled, cached and started. Everything numba-wide is decided here.
 
-* The cache lies in the user's cache folder, one folder for each version of numba and Python and
-  each kind of processor: machines that share a home must not share machine code. An own
-  ``NUMBA_CACHE_DIR`` wins. Where nothing can be written, kernels compile in every process.
+* The cache lies in the user's cache folder, one folder for each version of numba and Python, each
+  kind of processor (machines that share a home must not share machine code) and each state of the
+  kernels' sources: numba looks at a kernel's own file alone, so it would go on using what was
+  compiled from a helper that has changed. An own ``NUMBA_CACHE_DIR`` wins. Where nothing can be
+  written, kernels compile in every process.
 * A cache file cut short by a crash is thrown away and compiled anew: numba itself fails on it in
   every later run (numba issue 10434).
 * With ``NUMBA_BOUNDSCHECK`` nothing is cached: the flag is no part of numba's cache key, so a
@@ -19,8 +21,11 @@ import platform
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from threading import RLock
 from typing import Any, final
@@ -31,6 +36,8 @@ from llvmlite import binding  # type: ignore[import-untyped]  # has no stubs
 from numpy.typing import NDArray
 
 LAYERS = ["omp", "tbb", "workqueue"]
+KEPT_S = 90 * 86400
+"""A folder of the cache in which nothing was compiled for so long is removed."""
 BROKEN_CACHE = (EOFError, pickle.UnpicklingError)
 
 _config: Any = numba.config  # its attributes are made at run time
@@ -86,8 +93,10 @@ def cache_folder() -> Path | None:
     """Return where compiled kernels are kept, made if need be; None where nothing can be."""
     own = _config.CACHE_DIR
     try:
-        folder = Path(own) if own else _user_cache() / "ultrahand" / _machine()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(own) if own else _user_cache() / "ultrahand" / f"{_machine()}-{_sources()}"
+        if not folder.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            _forget_old(folder.parent)
         tempfile.TemporaryFile(dir=folder).close()
     except (OSError, RuntimeError):  # RuntimeError: no home directory
         return None
@@ -118,6 +127,23 @@ def _user_cache() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+@cache
+def _sources() -> str:
+    """Return a mark of what all kernels are compiled from."""
+    digest = sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _forget_old(caches: Path) -> None:
+    """Remove what was compiled from sources or for versions of long ago; at worst it is redone."""
+    for folder in caches.glob("numba-*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > KEPT_S:
+                shutil.rmtree(folder)
 
 
 def _machine() -> str:

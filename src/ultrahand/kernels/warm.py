@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ultrahand.kernels._butterflies import LANES
 from ultrahand.kernels.adaptive import (
     combine,
     dominant_eigenvector,
@@ -14,7 +15,9 @@ from ultrahand.kernels.adaptive import (
     walsh,
 )
 from ultrahand.kernels.chi import chi_sd
+from ultrahand.kernels.lines import ELEMENT, line_plan
 from ultrahand.kernels.mode_sums import interpolate_sums
+from ultrahand.kernels.normal import coils_to_planes, planes_through_spectrum, planes_to_image
 from ultrahand.kernels.plate_sums import spread_plates, sum_plates
 from ultrahand.kernels.squares import add_squares
 from ultrahand.kernels.steady import steady
@@ -72,6 +75,28 @@ def _interpolate() -> None:
     interpolate_sums(np.zeros((1, 3)), grid, np.ones((4, 8)), at, at, courses, one, one.copy())
 
 
+def _coils_to_planes() -> None:
+    coils_to_planes(_sets(), _sets(), line_plan(1), _planes_of_coils()[:2])
+
+
+def _through_spectrum() -> None:
+    spectra, plan = np.ones((1, 1, 1, 1, LANES), np.float32), line_plan(1)
+    planes_through_spectrum((1, 1), (*plan, 1), plan, spectra, _planes_of_coils())
+
+
+def _to_image() -> None:
+    planes_to_image(_sets(), line_plan(1), (*_planes_of_coils()[:2], _sets()))
+
+
+def _planes_of_coils() -> tuple[np.ndarray, ...]:
+    shapes = [(1, 1, 1, 1, 1, ELEMENT), (1, 2, LANES * ELEMENT), (1, 1, LANES, 1, ELEMENT)]
+    return tuple(np.zeros(shape, np.float32) for shape in [*shapes, (1, 1, ELEMENT)])
+
+
+def _sets() -> np.ndarray:
+    return np.ones((1, 1, 1, 1, 1), np.complex64)
+
+
 def _images() -> np.ndarray:
     return np.ones((3, 2, 2, 2), np.complex64)
 
@@ -87,6 +112,9 @@ EXAMPLES: dict[str, Callable[[], None]] = {
     "sum_plates": _sum_plates,
     "spread_plates": _spread_plates,
     "interpolate_sums": _interpolate,
+    "coils_to_planes": _coils_to_planes,
+    "planes_through_spectrum": _through_spectrum,
+    "planes_to_image": _to_image,
 }
 """One line a kernel: a call with its real types on an array of a few numbers."""
 

@@ -1,0 +1,178 @@
+"""One step of a Fourier transform on `LANES` lines at a time, written in the processor's vectors.
+
+A line buffer is a flat real array of elements; an element holds `LANES` real parts and then as many
+imaginary parts, one for each of the lines that are transformed together. So every operation of a
+butterfly is one vector operation, for any length of the line. LLVM does not see that itself: it
+would have to prove that the loads and stores of eight elements never overlap. So the butterflies
+are given to it as vector code.
+"""
+
+from __future__ import annotations
+
+import math
+
+from llvmlite import ir  # type: ignore[import-untyped]  # has no stubs
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+LANES = 16
+"""Lines side by side: one 512-bit vector of single precision, or two of 256 bits."""
+
+_FAST = ("contract", "nsz")  # products and sums may be fused
+_INT = ir.IntType(64)
+
+
+def butterfly(radix):
+    """Return ``step(src, at, stride, dst, to, spread, twiddles, first, back)`` for numba code.
+
+    It reads `radix` elements of `src` from `at` on, `stride` apart, and writes their transform to
+    elements of `dst` from `to` on, `spread` apart; the k-th is multiplied by the k-th of ``radix -
+    1`` complex `twiddles` that begin at number `first`. ``back`` is 0 for the forward transform and
+    `LANES` for the inverse one, which is the forward one with real and imaginary parts exchanged.
+    """
+
+    @intrinsic
+    def step(typingctx, src, at, stride, dst, to, spread, twiddles, first, back):  # noqa: ARG001
+        whole = types.intp
+        signature = types.void(src, whole, whole, dst, whole, whole, twiddles, whole, whole)
+
+        def codegen(context, builder, _, args):
+            arrays = (src, dst, twiddles)
+            data = [
+                cgutils.create_struct_proxy(kind)(context, builder, value).data
+                for kind, value in zip(arrays, (args[0], args[3], args[6]), strict=True)
+            ]
+            work = _Vectors(builder, context.get_value_type(src.dtype), data, back=args[8])
+            x = work.load(args[1], args[2], radix)
+            y = _TRANSFORMS[radix](work, x)
+            work.store(args[4], args[5], [y[0], *work.turned(y[1:], args[7])])
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return step
+
+
+class _Vectors:
+    """Complex vectors of `LANES` numbers in LLVM's terms, as pairs of real and imaginary part."""
+
+    def __init__(self, builder, real, data, *, back):
+        self._b = builder
+        self._real = real
+        self._kind = ir.VectorType(real, LANES)
+        self._source, self._target, self._twiddles = data
+        self._parts = (back, builder.sub(ir.Constant(_INT, LANES), back))
+        self._align = 4 if isinstance(real, ir.FloatType) else 8
+
+    def load(self, at, stride, number):
+        found = []
+        for _ in range(number):
+            places = self._places(self._source, at)
+            found.append(tuple(self._b.load(p, align=self._align) for p in places))
+            at = self._b.add(at, stride)
+        return found
+
+    def store(self, at, stride, values):
+        for value in values:
+            for part, place in zip(value, self._places(self._target, at), strict=True):
+                self._b.store(part, place, align=self._align)
+            at = self._b.add(at, stride)
+
+    def _places(self, base, element):
+        start = self._b.mul(element, ir.Constant(_INT, 2 * LANES))
+        for part in self._parts:
+            place = self._b.gep(base, [self._b.add(start, part)])
+            yield self._b.bitcast(place, self._kind.as_pointer())
+
+    def turned(self, values, first):
+        """Multiply each by its twiddle factor."""
+        at = self._b.mul(first, ir.Constant(_INT, 2))
+        for re, im in values:
+            wr, at = self._spread(at)
+            wi, at = self._spread(at)
+            yield (
+                self._sub(self._mul(re, wr), self._mul(im, wi)),
+                self._add(self._mul(re, wi), self._mul(im, wr)),
+            )
+
+    def _spread(self, at):
+        """Read a real number into all lanes; return it and the next place."""
+        none = ir.Constant(self._kind, ir.Undefined)
+        number = self._b.load(self._b.gep(self._twiddles, [at]))
+        lane = self._b.insert_element(none, number, ir.Constant(ir.IntType(32), 0))
+        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        return self._b.shuffle_vector(lane, none, everywhere), self._b.add(at, ir.Constant(_INT, 1))
+
+    def add(self, a, b):
+        return self._add(a[0], b[0]), self._add(a[1], b[1])
+
+    def sub(self, a, b):
+        return self._sub(a[0], b[0]), self._sub(a[1], b[1])
+
+    def times(self, a, number):
+        """Multiply by a real number."""
+        factor = ir.Constant(self._kind, [float(number)] * LANES)
+        return self._mul(a[0], factor), self._mul(a[1], factor)
+
+    def add_i(self, a, b):
+        """Return ``a + i b``."""
+        return self._sub(a[0], b[1]), self._add(a[1], b[0])
+
+    def sub_i(self, a, b):
+        """Return ``a - i b``."""
+        return self._add(a[0], b[1]), self._sub(a[1], b[0])
+
+    def _add(self, a, b):
+        return self._b.fadd(a, b, flags=_FAST)
+
+    def _sub(self, a, b):
+        return self._b.fsub(a, b, flags=_FAST)
+
+    def _mul(self, a, b):
+        return self._b.fmul(a, b, flags=_FAST)
+
+
+def _two(v, x):
+    return [v.add(x[0], x[1]), v.sub(x[0], x[1])]
+
+
+def _three(v, x):
+    both, apart = v.add(x[1], x[2]), v.times(v.sub(x[1], x[2]), math.sqrt(3) / 2)
+    rest = v.sub(x[0], v.times(both, 0.5))
+    return [v.add(x[0], both), v.sub_i(rest, apart), v.add_i(rest, apart)]
+
+
+def _four(v, x):
+    a, b = v.add(x[0], x[2]), v.sub(x[0], x[2])
+    c, d = v.add(x[1], x[3]), v.sub(x[1], x[3])
+    return [v.add(a, c), v.sub_i(b, d), v.sub(a, c), v.add_i(b, d)]
+
+
+def _five(v, x):
+    cos = [math.cos(2 * math.pi * j / 5) for j in (1, 2)]
+    sin = [math.sin(2 * math.pi * j / 5) for j in (1, 2)]
+    a, b = v.add(x[1], x[4]), v.add(x[2], x[3])
+    c, d = v.sub(x[1], x[4]), v.sub(x[2], x[3])
+    near = v.add(x[0], v.add(v.times(a, cos[0]), v.times(b, cos[1])))
+    far = v.add(x[0], v.add(v.times(a, cos[1]), v.times(b, cos[0])))
+    wide = v.add(v.times(c, sin[0]), v.times(d, sin[1]))
+    slim = v.sub(v.times(c, sin[1]), v.times(d, sin[0]))
+    first = v.add(x[0], v.add(a, b))
+    return [first, v.sub_i(near, wide), v.sub_i(far, slim), v.add_i(far, slim), v.add_i(near, wide)]
+
+
+def _eight(v, x):
+    even, odd = _four(v, x[0::2]), _four(v, x[1::2])
+    half = math.sqrt(0.5)
+    odd[1] = v.times(v.sub_i(odd[1], odd[1]), half)  # (1 - i) / sqrt 2
+    low, high = v.times(odd[3], half), v.times(odd[3], -half)
+    odd[3] = v.sub_i(high, low)  # (-1 - i) / sqrt 2
+    pairs = [(even[j], odd[j]) for j in (0, 1, 3)]
+    sums, rest = [v.add(a, b) for a, b in pairs], [v.sub(a, b) for a, b in pairs]
+    sums.insert(2, v.sub_i(even[2], odd[2]))
+    rest.insert(2, v.add_i(even[2], odd[2]))
+    return sums + rest
+
+
+_TRANSFORMS = {2: _two, 3: _three, 4: _four, 5: _five, 8: _eight}
