@@ -43,7 +43,7 @@ def butterfly(radix):
                 cgutils.create_struct_proxy(kind)(context, builder, value).data
                 for kind, value in zip(arrays, (args[0], args[3], args[6]), strict=True)
             ]
-            work = _Vectors(builder, context.get_value_type(src.dtype), data, back=args[8])
+            work = Vectors(builder, context.get_value_type(src.dtype), data, back=args[8])
             x = work.load(args[1], args[2], radix)
             y = _TRANSFORMS[radix](work, x)
             work.store(args[4], args[5], [y[0], *work.turned(y[1:], args[7])])
@@ -54,7 +54,7 @@ def butterfly(radix):
     return step
 
 
-class _Vectors:
+class Vectors:
     """Complex vectors of `LANES` numbers in LLVM's terms, as pairs of real and imaginary part."""
 
     def __init__(self, builder, real, data, *, back):
@@ -103,6 +103,13 @@ class _Vectors:
         lane = self._b.insert_element(none, number, ir.Constant(ir.IntType(32), 0))
         everywhere = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
         return self._b.shuffle_vector(lane, none, everywhere), self._b.add(at, ir.Constant(_INT, 1))
+
+    def product(self, a, b, *, conjugate):
+        real = self._mul(a[0], b[0]), self._mul(a[1], b[1])
+        imaginary = self._mul(a[0], b[1]), self._mul(a[1], b[0])
+        if conjugate:
+            return self._add(*real), self._sub(*imaginary)
+        return self._sub(*real), self._add(*imaginary)
 
     def add(self, a, b):
         return self._add(a[0], b[0]), self._add(a[1], b[1])
@@ -176,3 +183,33 @@ def _eight(v, x):
 
 
 _TRANSFORMS = {2: _two, 3: _three, 4: _four, 5: _five, 8: _eight}
+
+
+def product_sum(*, conjugate=False, negative=False):
+    """Return ``add(a, i, b, j, dst, k)``: add a[i] times b[j], elements both, to dst[k].
+
+    With `conjugate`, the complex conjugate of a[i]; with `negative`, subtract.
+    """
+
+    @intrinsic
+    def add(typingctx, a, i, b, j, dst, k):  # noqa: ARG001
+        whole = types.intp
+        signature = types.void(a, whole, b, whole, dst, whole)
+
+        def codegen(context, builder, _, args):
+            data = [
+                cgutils.create_struct_proxy(kind)(context, builder, value).data
+                for kind, value in zip((a, b, dst), args[::2], strict=True)
+            ]
+            zero, real = ir.Constant(_INT, 0), context.get_value_type(a.dtype)
+            left, right = (Vectors(builder, real, [d, data[2], d], back=zero) for d in data[:2])
+            sums = Vectors(builder, real, [data[2], data[2], data[2]], back=zero)
+            x, y = left.load(args[1], zero, 1)[0], right.load(args[3], zero, 1)[0]
+            product = left.product(x, y, conjugate=conjugate)
+            into = sums.sub if negative else sums.add
+            sums.store(args[5], zero, [into(sums.load(args[5], zero, 1)[0], product)])
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return add
