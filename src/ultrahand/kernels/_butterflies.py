@@ -23,13 +23,16 @@ _FAST = ("contract", "nsz")  # products and sums may be fused
 _INT = ir.IntType(64)
 
 
-def butterfly(radix):
+def butterfly(radix, *, read=None, written=None, turned=True):
     """Return ``step(src, at, stride, dst, to, spread, twiddles, first, back)`` for numba code.
 
     It reads `radix` elements of `src` from `at` on, `stride` apart, and writes their transform to
     elements of `dst` from `to` on, `spread` apart; the k-th is multiplied by the k-th of ``radix -
     1`` complex `twiddles` that begin at number `first`. ``back`` is 0 for the forward transform and
     `LANES` for the inverse one, which is the forward one with real and imaginary parts exchanged.
+
+    Where only the first `read` elements are read, the others are zero; only the first `written`
+    results are written; without `turned`, all factors are 1.
     """
 
     @intrinsic
@@ -44,9 +47,9 @@ def butterfly(radix):
                 for kind, value in zip(arrays, (args[0], args[3], args[6]), strict=True)
             ]
             work = Vectors(builder, context.get_value_type(src.dtype), data, back=args[8])
-            x = work.load(args[1], args[2], radix)
-            y = _TRANSFORMS[radix](work, x)
-            work.store(args[4], args[5], [y[0], *work.turned(y[1:], args[7])])
+            x = work.load(args[1], args[2], read or radix)
+            y = _TRANSFORMS[radix](work, x + [work.zero] * (radix - len(x)))[: written or radix]
+            work.store(args[4], args[5], [y[0], *work.turned(y[1:], args[7])] if turned else y)
             return context.get_dummy_value()
 
         return signature, codegen
@@ -64,6 +67,7 @@ class Vectors:
         self._source, self._target, self._twiddles = data
         self._parts = (back, builder.sub(ir.Constant(_INT, LANES), back))
         self._align = 4 if isinstance(real, ir.FloatType) else 8
+        self.zero = (ir.Constant(self._kind, [0.0] * LANES),) * 2
 
     def load(self, at, stride, number):
         found = []
@@ -101,8 +105,38 @@ class Vectors:
         none = ir.Constant(self._kind, ir.Undefined)
         number = self._b.load(self._b.gep(self._twiddles, [at]))
         lane = self._b.insert_element(none, number, ir.Constant(ir.IntType(32), 0))
-        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-        return self._b.shuffle_vector(lane, none, everywhere), self._b.add(at, ir.Constant(_INT, 1))
+        everywhere = self._b.shuffle_vector(lane, none, numbers([0] * LANES))
+        return everywhere, self._b.add(at, ir.Constant(_INT, 1))
+
+    def real_at(self, base, first):
+        """Read `LANES` real numbers from number `first` on."""
+        place = self._b.bitcast(self._b.gep(base, [first]), self._kind.as_pointer())
+        return self._b.load(place, align=self._align)
+
+    def scaled(self, a, factor):
+        return self._mul(a[0], factor), self._mul(a[1], factor)
+
+    def _pairs(self, base, first):
+        """Return where complex numbers from number `first` on stand, as one vector of reals."""
+        wide = ir.VectorType(self._real, 2 * LANES)
+        reals = self._b.bitcast(base, self._real.as_pointer())
+        place = self._b.gep(reals, [self._b.mul(first, ir.Constant(_INT, 2))])
+        return self._b.bitcast(place, wide.as_pointer()), wide
+
+    def parts_at(self, base, first):
+        """Read `LANES` complex numbers, real and imaginary parts in turns."""
+        place, wide = self._pairs(base, first)
+        pairs, none = self._b.load(place, align=self._align), ir.Constant(wide, ir.Undefined)
+        return tuple(
+            self._b.shuffle_vector(pairs, none, numbers(range(part, 2 * LANES, 2)))
+            for part in (0, 1)
+        )
+
+    def parts_to(self, base, first, value):
+        """Write `LANES` complex numbers, real and imaginary parts in turns."""
+        place, _ = self._pairs(base, first)
+        turns = [v // 2 + v % 2 * LANES for v in range(2 * LANES)]
+        self._b.store(self._b.shuffle_vector(*value, numbers(turns)), place, align=self._align)
 
     def product(self, a, b, *, conjugate):
         real = self._mul(a[0], b[0]), self._mul(a[1], b[1])
@@ -138,6 +172,11 @@ class Vectors:
 
     def _mul(self, a, b):
         return self._b.fmul(a, b, flags=_FAST)
+
+
+def numbers(values):
+    """Return whole numbers as LLVM's mask of a shuffle."""
+    return ir.Constant(ir.VectorType(ir.IntType(32), len(values)), list(values))
 
 
 def _two(v, x):
@@ -183,33 +222,3 @@ def _eight(v, x):
 
 
 _TRANSFORMS = {2: _two, 3: _three, 4: _four, 5: _five, 8: _eight}
-
-
-def product_sum(*, conjugate=False, negative=False):
-    """Return ``add(a, i, b, j, dst, k)``: add a[i] times b[j], elements both, to dst[k].
-
-    With `conjugate`, the complex conjugate of a[i]; with `negative`, subtract.
-    """
-
-    @intrinsic
-    def add(typingctx, a, i, b, j, dst, k):  # noqa: ARG001
-        whole = types.intp
-        signature = types.void(a, whole, b, whole, dst, whole)
-
-        def codegen(context, builder, _, args):
-            data = [
-                cgutils.create_struct_proxy(kind)(context, builder, value).data
-                for kind, value in zip((a, b, dst), args[::2], strict=True)
-            ]
-            zero, real = ir.Constant(_INT, 0), context.get_value_type(a.dtype)
-            left, right = (Vectors(builder, real, [d, data[2], d], back=zero) for d in data[:2])
-            sums = Vectors(builder, real, [data[2], data[2], data[2]], back=zero)
-            x, y = left.load(args[1], zero, 1)[0], right.load(args[3], zero, 1)[0]
-            product = left.product(x, y, conjugate=conjugate)
-            into = sums.sub if negative else sums.add
-            sums.store(args[5], zero, [into(sums.load(args[5], zero, 1)[0], product)])
-            return context.get_dummy_value()
-
-        return signature, codegen
-
-    return add

@@ -13,7 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from ultrahand.kernels._butterflies import LANES, product_sum
+from ultrahand.kernels._butterflies import LANES
+from ultrahand.kernels._elements import product_sum
 from ultrahand.kernels._jit import kernel
 from ultrahand.kernels.lines import ELEMENT
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 from numba import njit, prange
 
 from ultrahand.kernels._butterflies import LANES
+from ultrahand.kernels._elements import add_coil, coil_image, copy, turn, weigh
 from ultrahand.kernels._jit import kernel
 from ultrahand.kernels.lines import ELEMENT, transform
 
@@ -30,32 +31,25 @@ def _part(number, chunks, total):
     return number * total // chunks
 
 
-@njit
-def _clear(buffer, first, last):
-    for i in range(first * ELEMENT, last * ELEMENT):
-        buffer[i] = 0.0
-
-
-@njit
-def _copy(source, target, element):
-    """Write an element of a line buffer."""
-    at = element * ELEMENT
-    for v in range(ELEMENT):
-        target[at + v] = source[v]
-
-
 @njit(fastmath=_FLAGS)
-def _coil_row(x, coils, z, y, block, target, element):
-    """Write the coil's image of `LANES` voxels: the sum over sets of map times image."""
-    first, at = block * LANES, element * ELEMENT
-    for v in range(ELEMENT):
-        target[at + v] = 0.0
-    for s in range(x.shape[0]):
-        image, sensitivity = x[s, z, y], coils[s, z, y]
-        for v in range(min(LANES, len(image) - first)):
-            value = image[first + v] * sensitivity[first + v]
-            target[at + v] += value.real
-            target[at + LANES + v] += value.imag
+def _coil_row(x, row, coils, coil_row, sets, first, target, element):
+    """Write the coil's image of the voxels of one block: the sum over sets of map times image.
+
+    ``row``, ``coil_row``: the numbers of their first voxels, in flat arrays, and how far apart two
+    sets are; ``first``: of the block's voxels, and how many the row has.
+    """
+    at, apart = element * ELEMENT, row[1]
+    target[at : at + ELEMENT] = 0.0
+    start, nx = first
+    for s in range(sets):
+        i, j = row[0] + s * apart + start, coil_row + s * apart + start
+        if start + LANES <= nx:
+            coil_image(x, i, coils, j, target, element)
+        else:
+            for v in range(nx - start):
+                value = x[i + v] * coils[j + v]
+                target[at + v] += value.real
+                target[at + LANES + v] += value.imag
 
 
 @kernel(parallel=True)
@@ -63,163 +57,147 @@ def coils_to_planes(x, coils, plan_z, out):
     """Write coil images, transformed along z, to `work`.
 
     ``x``: complex64 ``(K, sets, nz, ny, nx)``; ``coils``: complex64 ``(coils, sets, nz, ny, nx)``;
-    ``plan_z``: radices and twiddles; ``out``: `work` and float32 ``(chunks, 2, length)``, two line
-    buffers a chunk.
+    ``plan_z``: from `line_plan`; ``out``: `work` and float32 ``(chunks, buffers, length)``, three
+    line buffers a chunk.
     """
     work, buffers = out
-    radices, twiddles = plan_z
-    nz, ny = x.shape[2:4]
+    number, sets, nz, ny, nx = x.shape
     mz, blocks = work.shape[2], work.shape[4]
+    voxels = nz * ny * nx
+    direct = len(plan_z[0]) == 0  # nothing is transformed along z
+    images, maps, flat = x.reshape(-1), coils.reshape(-1), work.reshape(-1)
     for chunk in prange(len(buffers)):
+        line, a, b = buffers[chunk, 0], buffers[chunk, 1], buffers[chunk, 2]
         jobs = len(coils) * ny
         for job in range(_part(chunk, len(buffers), jobs), _part(chunk + 1, len(buffers), jobs)):
             c, y = job // ny, job % ny
-            for k in range(len(x)):
+            for k in range(number):
                 for block in range(blocks):
-                    a, b = buffers[chunk, 0], buffers[chunk, 1]
+                    to = ((c * number + k) * mz * ny + y) * blocks + block
                     for z in range(nz):
-                        _coil_row(x[k], coils[c], z, y, block, a, z)
-                    _clear(a, nz, mz)
-                    a, b = transform(a, b, mz, radices, twiddles, 0)
-                    for z in range(mz):
-                        work[c, k, z, y, block] = a[z * ELEMENT : (z + 1) * ELEMENT]
-
-
-@njit
-def _turn_in(rows, line):
-    """Write `LANES` rows of blocks, lanes along x, as a line along x, lanes across the rows."""
-    for block in range(rows.shape[1]):
-        for v in range(LANES):
-            row = rows[v, block]
-            at = block * LANES * ELEMENT + v
-            for u in range(ELEMENT // 2):
-                line[at + u * ELEMENT] = row[u]
-                line[at + u * ELEMENT + LANES] = row[u + LANES]
-
-
-@njit
-def _turn_out(line, rows):
-    """Undo `_turn_in`."""
-    for block in range(rows.shape[1]):
-        for v in range(LANES):
-            row = rows[v, block]
-            at = block * LANES * ELEMENT + v
-            for u in range(ELEMENT // 2):
-                row[u] = line[at + u * ELEMENT]
-                row[u + LANES] = line[at + u * ELEMENT + LANES]
+                        voxel = (z * ny + y) * nx
+                        row = (k * sets * voxels + voxel, voxels)
+                        coil_row = c * sets * voxels + voxel
+                        first = (block * LANES, nx)
+                        if direct:
+                            element = to + z * ny * blocks
+                            _coil_row(images, row, maps, coil_row, sets, first, flat, element)
+                        else:
+                            _coil_row(images, row, maps, coil_row, sets, first, line, z)
+                    if not direct:
+                        target = (flat, to, ny * blocks, mz)
+                        transform((line, 0, 1, nz), target, a, b, plan_z, 0)
 
 
 @njit(fastmath=_FLAGS)
-def _weigh(line, spectrum):
-    for e in range(len(spectrum)):
-        at = e * ELEMENT
-        for v in range(LANES):
-            line[at + v] *= spectrum[e, v]
-        for v in range(LANES):
-            line[at + LANES + v] *= spectrum[e, v]
+def _mix(line, length, stride, spectra, place, mixed):
+    """Multiply K components at every frequency by a symmetric matrix of spectra.
 
-
-@njit(fastmath=_FLAGS)
-def _mix(lines, spectra, mixed):
-    """Multiply the components at every frequency by a symmetric matrix of spectra."""
-    number = len(lines)
-    for e in range(spectra.shape[1]):
-        at = e * ELEMENT
+    ``line``: the components' lines one after the other, `stride` elements apart; ``spectra``:
+    flat, ``place``: of the first real number of a pair's, and how far apart pairs are.
+    """
+    number = len(mixed) // ELEMENT
+    at, apart = place
+    for e in range(length):
         for j in range(number):
             for v in range(ELEMENT):
-                mixed[j, v] = 0.0
+                mixed[j * ELEMENT + v] = 0.0
             for k in range(number):
                 high, low = max(j, k), min(j, k)
-                factor = spectra[high * (high + 1) // 2 + low, e]
+                first = at + (high * (high + 1) // 2 + low) * apart + e * LANES
+                own = (k * stride + e) * ELEMENT
                 for v in range(LANES):
-                    mixed[j, v] += factor[v] * lines[k, at + v]
-                    mixed[j, LANES + v] += factor[v] * lines[k, at + LANES + v]
+                    mixed[j * ELEMENT + v] += spectra[first + v] * line[own + v]
+                    mixed[j * ELEMENT + LANES + v] += spectra[first + v] * line[own + LANES + v]
         for j in range(number):
-            for v in range(ELEMENT):
-                lines[j, at + v] = mixed[j, v]
+            copy(mixed, j, line, j * stride + e)
 
 
-@njit
-def _columns_in(rows, lines, plan_y, plane):
-    """Transform one plane of `work`, ``(ny, blocks, ELEMENT)``, along y."""
-    radices, twiddles, my = plan_y
-    for block in range(rows.shape[1]):
-        for y in range(len(rows)):
-            _copy(rows[y, block], lines[0], y)
-        _clear(lines[0], len(rows), my)
-        found, _ = transform(lines[0], lines[1], my, radices, twiddles, 0)
-        for y in range(my):
-            plane[y, block] = found[y * ELEMENT : (y + 1) * ELEMENT]
-
-
-@njit
-def _columns_out(plane, lines, plan_y, rows):
-    """Undo `_columns_in`, for the rows that are wanted."""
-    radices, twiddles, my = plan_y
-    for block in range(rows.shape[1]):
-        for y in range(my):
-            _copy(plane[y, block], lines[0], y)
-        found, _ = transform(lines[0], lines[1], my, radices, twiddles, LANES)
-        for y in range(len(rows)):
-            rows[y, block] = found[y * ELEMENT : (y + 1) * ELEMENT]
-
-
-@njit
-def _rows_through(rows, lines, widths, plan_x, spectra, mixed):
+@njit(fastmath=_FLAGS)
+def _rows_through(plane, rows, lines, plan_x, nx, spectra, place, mixed):
     """Take `LANES` rows of each component along x through the spectra.
 
-    ``rows``: ``(K, LANES, blocks, ELEMENT)``; ``spectra``: ``(pairs, mx, LANES)``.
+    ``plane``: flat; ``rows``: the first row's element, how far apart components are, and blocks
+    of a row; ``lines``: buffers of K lines each, and the length of a line; ``place``: see `_mix`.
     """
-    radices, twiddles = plan_x
-    nx, mx = widths
-    number, odd = len(rows), len(radices) % 2
-    there, free = lines[odd * number :][:number], lines[(1 - odd) * number :][:number]
+    first, apart, blocks = rows
+    one, other, a, b, stride = lines
+    mx = plan_x[2]
+    number = len(mixed) // ELEMENT
     for k in range(number):
-        _turn_in(rows[k], lines[k])
-        _clear(lines[k], nx, mx)
-        transform(lines[k], lines[number + k], mx, radices, twiddles, 0)
+        for block in range(blocks):
+            at = first + k * apart + block
+            turn(plane, at, blocks, one, block * LANES, 1)
+        transform((one, 0, 1, nx), (other, k * stride, 1, mx), a, b, plan_x, 0)
     if number == 1:
-        _weigh(there[0], spectra[0])
+        for e in range(mx):
+            weigh(other, e, spectra, place[0] + e * LANES)
     else:
-        _mix(there, spectra, mixed)
+        _mix(other, mx, stride, spectra, place, mixed)
     for k in range(number):
-        found, _ = transform(there[k], free[k], mx, radices, twiddles, LANES)
-        _turn_out(found, rows[k])
+        transform((other, k * stride, 1, mx), (one, 0, 1, nx), a, b, plan_x, LANES)
+        for block in range(blocks):
+            at = first + k * apart + block
+            turn(one, block * LANES, 1, plane, at, blocks)
 
 
 @kernel(parallel=True)
-def planes_through_spectrum(widths, plan_y, plan_x, spectra, out):
+def planes_through_spectrum(nx, plan_y, plan_x, spectra, out):
     """Transform each plane of `work` along y and x, multiply by the spectra, and go back.
 
-    ``widths``: nx, mx; ``plan_y``: radices, twiddles, my; ``plan_x``: radices, twiddles;
-    ``spectra``: float32 ``(K (K + 1) / 2, mz or 1, blocks of my, mx, LANES)``, the lower triangle
-    row by row, y in blocks of lanes; ``out``: `work`, line buffers (2 K a chunk), float32
-    ``(chunks, K, rows, blocks, ELEMENT)`` for a plane, rows a multiple of `LANES` from my on, and
-    float32 ``(chunks, K, ELEMENT)``.
+    ``plan_y``, ``plan_x``: from `line_plan`; ``spectra``: float32 ``(K (K + 1) / 2, mz or 1, blocks
+    of my, mx, LANES)``, the lower triangle row by row, y in blocks of lanes; ``out``: `work`;
+    float32 ``(chunks, 4, length)``, line buffers, the second of K lines; float32 ``(chunks, K,
+    rows, blocks, ELEMENT)`` for a plane, rows a multiple of `LANES` from my on; and float32
+    ``(chunks, K ELEMENT)``.
     """
     work, buffers, planes, mixed = out
-    number, mz = work.shape[1:3]
+    number, mz, ny, blocks = work.shape[1:5]
+    my, mx = plan_y[2], plan_x[2]
+    apart = planes.shape[2] * blocks
+    stride = buffers.shape[2] // (number * ELEMENT)
+    flat, values = work.reshape(-1), spectra.reshape(-1)
+    planes_z, blocks_y = spectra.shape[1:3]
+    pairs_apart = planes_z * blocks_y * mx * LANES
     for chunk in prange(len(buffers)):
-        lines, plane = buffers[chunk], planes[chunk]
+        plane = planes[chunk].reshape(-1)
+        one, other = buffers[chunk, 0], buffers[chunk, 1]
+        a, b = buffers[chunk, 2], buffers[chunk, 3]
         jobs = len(work) * mz
         for job in range(_part(chunk, len(buffers), jobs), _part(chunk + 1, len(buffers), jobs)):
             c, z = job // mz, job % mz
             for k in range(number):
-                _columns_in(work[c, k, z], lines, plan_y, plane[k])
-            for y in range(spectra.shape[2]):
-                rows = plane[:, y * LANES : (y + 1) * LANES]
-                here = spectra[:, z % spectra.shape[1], y]
-                _rows_through(rows, lines, widths, plan_x, here, mixed[chunk])
+                start = ((c * number + k) * mz + z) * ny * blocks
+                for block in range(blocks):
+                    source = (flat, start + block, blocks, ny)
+                    target = (plane, k * apart + block, blocks, my)
+                    transform(source, target, a, b, plan_y, 0)
+            for y in range(blocks_y):
+                rows = (y * LANES * blocks, apart, blocks)
+                place = ((z % planes_z * blocks_y + y) * mx * LANES, pairs_apart)
+                lines = (one, other, a, b, stride)
+                _rows_through(plane, rows, lines, plan_x, nx, values, place, mixed[chunk])
             for k in range(number):
-                _columns_out(plane[k], lines, plan_y, work[c, k, z])
+                start = ((c * number + k) * mz + z) * ny * blocks
+                for block in range(blocks):
+                    source = (plane, k * apart + block, blocks, my)
+                    target = (flat, start + block, blocks, ny)
+                    transform(source, target, a, b, plan_y, LANES)
 
 
 @njit(fastmath=_FLAGS)
-def _add_row(line, element, sensitivity, first, image):
-    at = element * ELEMENT
-    for v in range(min(LANES, len(image) - first)):
-        value = complex(line[at + v], line[at + LANES + v])
-        image[first + v] += sensitivity[first + v].conjugate() * value
+def _add_row(line, element, coils, coil_row, sets, first, image, row):
+    """Add an element times the conjugate maps to the image of each set; see `_coil_row`."""
+    at, apart = element * ELEMENT, row[1]
+    start, nx = first
+    for s in range(sets):
+        i, j = row[0] + s * apart + start, coil_row + s * apart + start
+        if start + LANES <= nx:
+            add_coil(line, element, coils, j, image, i)
+        else:
+            for v in range(nx - start):
+                value = complex(line[at + v], line[at + LANES + v])
+                image[i + v] += coils[j + v].conjugate() * value
 
 
 @kernel(parallel=True)
@@ -230,18 +208,28 @@ def planes_to_image(coils, plan_z, out):
     sets, nz, ny, nx)``.
     """
     work, buffers, image = out
-    radices, twiddles = plan_z
-    mz, ny, blocks = work.shape[2:5]
+    number, sets, nz, ny, nx = image.shape
+    mz, blocks = work.shape[2], work.shape[4]
+    voxels = nz * ny * nx
+    direct = len(plan_z[0]) == 0
+    images, maps, flat = image.reshape(-1), coils.reshape(-1), work.reshape(-1)
     for chunk in prange(len(buffers)):
+        line, a, b = buffers[chunk, 0], buffers[chunk, 1], buffers[chunk, 2]
         for y in range(_part(chunk, len(buffers), ny), _part(chunk + 1, len(buffers), ny)):
-            for k in range(len(image)):
+            for k in range(number):
                 for c in range(len(coils)):
                     for block in range(blocks):
-                        a, b = buffers[chunk, 0], buffers[chunk, 1]
-                        for z in range(mz):
-                            _copy(work[c, k, z, y, block], a, z)
-                        a, b = transform(a, b, mz, radices, twiddles, LANES)
-                        for s in range(image.shape[1]):
-                            for z in range(image.shape[2]):
-                                row = coils[c, s, z, y]
-                                _add_row(a, z, row, block * LANES, image[k, s, z, y])
+                        at = ((c * number + k) * mz * ny + y) * blocks + block
+                        if not direct:
+                            source = (flat, at, ny * blocks, mz)
+                            transform(source, (line, 0, 1, nz), a, b, plan_z, LANES)
+                        for z in range(nz):
+                            voxel = (z * ny + y) * nx
+                            row = (k * sets * voxels + voxel, voxels)
+                            coil_row = c * sets * voxels + voxel
+                            first = (block * LANES, nx)
+                            if direct:
+                                element = at + z * ny * blocks
+                                _add_row(flat, element, maps, coil_row, sets, first, images, row)
+                            else:
+                                _add_row(line, z, maps, coil_row, sets, first, images, row)

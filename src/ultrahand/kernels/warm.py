@@ -82,7 +82,7 @@ def _coils_to_planes() -> None:
 
 def _through_spectrum() -> None:
     spectra, plan = np.ones((1, 1, 1, 1, LANES), np.float32), line_plan(1)
-    planes_through_spectrum((1, 1), (*plan, 1), plan, spectra, _planes_of_coils())
+    planes_through_spectrum(1, plan, plan, spectra, _planes_of_coils())
 
 
 def _to_image() -> None:
@@ -97,8 +97,8 @@ def _espirit() -> None:
 
 
 def _planes_of_coils() -> tuple[np.ndarray, ...]:
-    shapes = [(1, 1, 1, 1, 1, ELEMENT), (1, 2, LANES * ELEMENT), (1, 1, LANES, 1, ELEMENT)]
-    return tuple(np.zeros(shape, np.float32) for shape in [*shapes, (1, 1, ELEMENT)])
+    shapes = [(1, 1, 1, 1, 1, ELEMENT), (1, 4, LANES * ELEMENT), (1, 1, LANES, 1, ELEMENT)]
+    return tuple(np.zeros(shape, np.float32) for shape in [*shapes, (1, ELEMENT)])
 
 
 def _sets() -> np.ndarray:

@@ -166,7 +166,7 @@ class NormalOperator:
     threads: int
     batch: int
     """Coils at a time."""
-    plans: tuple[tuple[NDArray[np.int64], Float32], ...]
+    plans: tuple[tuple[NDArray[np.int64], Float32, int], ...]
     packed: Float32
     scratch: tuple[Float32, ...]
     lock: Lock = field(default_factory=Lock)
@@ -188,18 +188,13 @@ class NormalOperator:
         out = np.zeros(self.domain, np.complex64)
         plan_z, plan_y, plan_x = self.plans
         work, buffers, planes, mixed = self.scratch
-        grid = self.spectra.grid
         with self.lock, kernels.threads(self.threads):
             for first in range(0, len(self.maps), self.batch):
                 maps = self.maps[first : first + self.batch]
                 part = work[: len(maps)]
                 kernels.coils_to_planes(x, maps, plan_z, (part, buffers))
                 kernels.planes_through_spectrum(
-                    (x.shape[4], grid[2]),
-                    (*plan_y, grid[1]),
-                    plan_x,
-                    self.packed,
-                    (part, buffers, planes, mixed),
+                    x.shape[4], plan_y, plan_x, self.packed, (part, buffers, planes, mixed)
                 )
                 kernels.planes_to_image(maps, plan_z, (part, buffers, out))
         return out
@@ -233,18 +228,18 @@ def normal_operator(
     )
     number, n, grid = spectra.n_components, spectra.shape, spectra.grid
     varies = [size > 1 for size in spectra.values.shape[1:]]
-    plans = tuple(line_plan(size if v else 1) for size, v in zip(grid, varies, strict=True))
+    plans = tuple(line_plan(size, identity=not v) for size, v in zip(grid, varies, strict=True))
     blocks, blocks_y = -(-n[2] // LANES), -(-grid[1] // LANES)
     scale = math.prod(size for size, v in zip(grid, varies, strict=True) if v)
     packed = _packed(spectra, blocks_y, LANES) / np.float32(scale)
     bytes_each = 4 * number * grid[0] * n[1] * blocks * ELEMENT
     batch = max(1, min(len(maps), work_bytes // bytes_each))
-    longest = max(*grid, blocks * LANES)
+    longest = number * max(*grid, blocks * LANES)
     scratch = (
         np.empty((batch, number, grid[0], n[1], blocks, ELEMENT), np.float32),
-        np.empty((threads, 2 * number, longest * ELEMENT), np.float32),
+        np.empty((threads, 4, longest * ELEMENT), np.float32),
         np.zeros((threads, number, blocks_y * LANES, blocks, ELEMENT), np.float32),
-        np.empty((threads, number, ELEMENT), np.float32),
+        np.empty((threads, number * ELEMENT), np.float32),
     )
     return NormalOperator(
         maps=np.ascontiguousarray(maps, np.complex64),
