@@ -22,6 +22,7 @@ import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from threading import Lock
 from typing import Any, Literal, final
@@ -38,13 +39,25 @@ error of about 1e-7 times the longest axis in voxels, whatever is asked."""
 MAX_PARTS = 16
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@final
 class _Lane:
-    """FINUFFT plans for one part of the samples; a lane does one transform at a time."""
+    """FINUFFT plans for one part of the samples; a lane does one transform at a time.
 
-    samples: slice
-    type1: Any
-    type2: Any
+    A direction is planned when it is first wanted: sorting the samples takes as long as a
+    transform, and most reconstructions need one direction alone.
+    """
+
+    def __init__(self, samples: slice, plan: Callable[[Literal[1, 2], slice], Any]) -> None:
+        self.samples = samples
+        self._plan = plan
+
+    @cached_property
+    def type1(self) -> Any:  # noqa: ANN401 - finufft is untyped
+        return self._plan(1, self.samples)
+
+    @cached_property
+    def type2(self) -> Any:  # noqa: ANN401
+        return self._plan(2, self.samples)
 
 
 @final
@@ -207,9 +220,6 @@ def plan_nufft(
         made.setpts(*(axis[samples] for axis in points))
         return made
 
-    def lane(samples: slice) -> _Lane:
-        return _Lane(samples, plan(1, samples), plan(2, samples))
-
     slices = [slice(int(a), int(b)) for a, b in pairwise(edges)]
     return Nufft(
         shape=shape,
@@ -218,7 +228,7 @@ def plan_nufft(
         eps=eps,
         upsampling=upsampling,
         threads=threads,
-        lanes=tuple(tuple(lane(part) for part in slices) for _ in range(n_slots)),
+        lanes=tuple(tuple(_Lane(part, plan) for part in slices) for _ in range(n_slots)),
         lock=Lock(),
     )
 
