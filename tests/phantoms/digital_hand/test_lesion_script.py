@@ -444,9 +444,9 @@ def test_what_is_no_script_is_refused(text, field, expected):
         (entry("erosion", site='"pisiform"', volume_mm3=120), "a hole that leaves marrow"),
         (entry("calcinosis", size_mm=25), "a size that the fat there has room for"),
         pytest.param(
-            entry("synovitis", joint='"dip5"', thickness_mm=3.0),
+            entry("synovitis", joint='"pip5"', thickness_mm=3.0),
             "swellings that leave",
-            marks=pytest.mark.long,  # twelve hands are tried
+            marks=pytest.mark.long,  # eight hands are tried
         ),
     ],
 )

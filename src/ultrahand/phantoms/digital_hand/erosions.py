@@ -82,10 +82,11 @@ def _bite(bone: Stack, erosion: Erosion, deep: float) -> Bite:
     levels = middle + long * _LEVELS
     depth = deep * (1.0 - _LEVELS**2)
     path = []
-    for z, half in zip(levels.tolist(), (0.5 * depth).tolist(), strict=True):
-        place, semi = (v / M_PER_MM for v in bone.at(np.array(z * M_PER_MM)))
+    inside = levels.clip(low + _SHELL_MM, high - _SHELL_MM)  # `bite` refuses what lies outside
+    for z, here, half in zip(levels.tolist(), inside.tolist(), (0.5 * depth).tolist(), strict=True):
+        place, semi = (v / M_PER_MM for v in bone.at(np.array(here * M_PER_MM)))
         place[axis] += sign * (semi[axis] - _SHELL_MM - half)
-        semi[1 - axis] = _width(bone, z, axis, half)
+        semi[1 - axis] = _width(bone, here, axis, half)
         semi[axis] = half
         path.append((z, *place, *semi))
     return Bite(stack=tube_mm(path), levels_mm=levels, depth_mm=depth + _SHELL_MM)
