@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from benchmarks.measure import threads
 
-NAMES = ("help", "reading", "cartesian", "gridding")
+NAMES = ("help", "reading", "cartesian", "gridding", "normal")
 
 
 def main():
