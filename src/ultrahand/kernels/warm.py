@@ -21,6 +21,7 @@ from ultrahand.kernels.normal import coils_to_planes, planes_through_spectrum, p
 from ultrahand.kernels.plate_sums import spread_plates, sum_plates
 from ultrahand.kernels.squares import add_squares
 from ultrahand.kernels.steady import steady
+from ultrahand.kernels.unwrap import join_voxels
 
 
 def _squares() -> None:
@@ -88,6 +89,10 @@ def _to_image() -> None:
     planes_to_image(_sets(), line_plan(1), (*_planes_of_coils()[:2], _sets()))
 
 
+def _join() -> None:
+    join_voxels(np.zeros(2), np.array([[0], [1]]), np.zeros((2, 2), np.int64))
+
+
 def _planes_of_coils() -> tuple[np.ndarray, ...]:
     shapes = [(1, 1, 1, 1, 1, ELEMENT), (1, 2, LANES * ELEMENT), (1, 1, LANES, 1, ELEMENT)]
     return tuple(np.zeros(shape, np.float32) for shape in [*shapes, (1, 1, ELEMENT)])
@@ -115,6 +120,7 @@ EXAMPLES: dict[str, Callable[[], None]] = {
     "coils_to_planes": _coils_to_planes,
     "planes_through_spectrum": _through_spectrum,
     "planes_to_image": _to_image,
+    "join_voxels": _join,
 }
 """One line a kernel: a call with its real types on an array of a few numbers."""
 
