@@ -5,6 +5,10 @@ import pytest
 
 from ultrahand.errors import InputError, RecordError
 from ultrahand.recon.girf import Girf, fold, played
+from ultrahand.recon.played_design import played_design
+from ultrahand.recon.trajectories.prescription import Prescription
+from ultrahand.recon.trajectories.spiral import design_spiral
+from ultrahand.recon.trajectories.stack_of_stars import design_stack_of_stars
 
 GAMMA, RASTER_S = 42.6e6, 10e-6
 F_HZ = np.arange(0, 2001) * 50.0  # to 100 kHz
@@ -122,6 +126,40 @@ def test_axes_are_those_of_the_coils(rng):
     low_pass = girf(lambda f: 1 / (1 + 2j * np.pi * f * 40e-6))
     oblique = np.linalg.qr(rng.standard_normal((3, 3)))[0]
     assert largest(play(low_pass, to_device=oblique).k_per_m, play(low_pass).k_per_m) < 1e-9
+
+
+@pytest.mark.parametrize("kind", ["spiral", "stack"])
+def test_a_design_is_played_shot_by_shot(kind, rng):
+    prescription = Prescription(voxel_size_m=4e-3, fov_m=0.16, sample_time_s=5e-6, nucleus="23Na")
+    if kind == "spiral":
+        design = design_spiral(prescription, n_interleaves=5)
+    else:
+        design = design_stack_of_stars(
+            prescription, readout_s=3e-3, n_partitions=3, slab_m=0.05, n_spokes=4
+        )
+    gradient = rng.standard_normal((3, 3, len(F_HZ))) * 0.05 / (1 + F_HZ / 1e4)
+    gradient = gradient + np.eye(3)[:, :, None] / (1 + 2j * np.pi * F_HZ * 30e-6)
+    response = Girf(
+        frequency_hz=F_HZ, gradient=gradient, uniform_m=1e-3 * gradient[0], origin="random"
+    )
+    turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    found = played_design(response, design, turn)
+    each = played(
+        response,
+        design.gradient_t_per_m(),
+        raster_s=RASTER_S,
+        time_s=design.time_s,
+        to_device=turn,
+        gamma_hz_per_t=prescription.gamma_hz_per_t,
+    )
+    # Sums in another order: 1e-13 of the 125 per metre.
+    assert largest(found.k_per_m, each.k_per_m) < 1e-9
+    assert largest(found.phase_rad, each.phase_rad) < 1e-11
+    assert largest(each.k_per_m, design.k_per_m()) > 0.1
+    some = played_design(response, design, turn, slice(2, 4))
+    np.testing.assert_allclose(some.k_per_m, found.k_per_m[2:4], atol=1e-11)
+    with pytest.raises(RecordError, match="orthonormal"):
+        played_design(response, design, np.ones((3, 3)))
 
 
 @pytest.mark.parametrize("n_nodes", [2, 3, 40])

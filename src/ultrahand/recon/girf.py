@@ -35,7 +35,7 @@ with frequencies above the raster's own."""
 FEWEST: Final = 8
 SYMMETRIC: Final = 0.05
 """Largest difference of the two sides of a spectrum, over the largest value."""
-_CHUNK: Final = 64
+_CHUNK: Final = 16
 
 
 @final
@@ -161,7 +161,7 @@ def played(
     phase = np.empty((len(asked), len(times)))
     for first in range(0, len(asked), _CHUNK):
         part = slice(first, first + _CHUNK)
-        moved, uniform = _differences(girf, asked[part] @ to_device.T, raster_s, times)
+        moved, uniform = differences(girf, asked[part] @ to_device.T, raster_s, times)
         nominal = _integral(asked[part], raster_s, times)
         k[part] = gamma_hz_per_t * (nominal + moved @ to_device)
         phase[part] = PHASE_SIGN * 2.0 * pi * gamma_hz_per_t * uniform
@@ -176,10 +176,27 @@ def _integral(gradient: Float64, raster_s: float, times: Float64) -> Float64:
     return make_interp_spline(nodes, gradient, k=1, axis=1).antiderivative()(times)
 
 
-def _differences(
+def differences(
     girf: Girf, asked: Float64, raster_s: float, times: Float64
 ) -> tuple[Float64, Float64]:
-    """Return what the coils add to the integrals of gradient and uniform field at the times."""
+    """Return what the coils add to the integrals of gradient and uniform field at the times.
+
+    Parameters
+    ----------
+    girf
+        The responses.
+    asked
+        In tesla per metre on the axes of the coils, shape ``(shots, nodes, 3)``.
+    raster_s, times
+        As in `played`.
+
+    Returns
+    -------
+    gradient : ndarray
+        In T s / m on the axes of the coils, shape ``(shots, samples, 3)``.
+    uniform : ndarray
+        In T s, shape ``(shots, samples)``.
+    """
     import scipy.fft
     from scipy.interpolate import CubicSpline
 
