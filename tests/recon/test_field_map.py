@@ -34,16 +34,25 @@ def test_a_known_field_comes_back_within_its_errors(n_coils, n_echoes, rng):
         images = images[:, None] * coils / np.sqrt((np.abs(coils) ** 2).sum())
     found = field_map(images + complex_normal(rng, images.shape), times)
     body = density > 0
-    # Of 1600 voxels with noise of 5 / 20 at worst some fall below the limit, and of as many
-    # without signal a magnitude of 5 is rare: exp(-12.5).
-    assert (found.valid[body]).mean() > 0.99
-    assert found.valid[~body].sum() <= (2 if not n_coils else 400)
+    # Signal is 30 times the noise or more; a magnitude of 5 or more of noise is rare, exp(-12.5).
+    assert found.valid[body].all()
+    assert not found.valid[~body].any()
     score = ((found.off_resonance_hz - field) / found.standard_error_hz)[body & found.valid]
     assert np.abs(score).max() < 6
     # Deviations of 1600 numbers' variance: 4 %; misfit above 1 can only widen the errors.
     assert 0.4 < score.var() < 1.15
     assert np.isnan(found.off_resonance_hz[~found.valid]).all()
     assert found.period_hz == pytest.approx(1 / 2.2e-3)
+
+
+@pytest.mark.parametrize("n_coils", [1, 16, 64])
+def test_noise_of_many_coils_is_no_signal(n_coils, rng):
+    noise = complex_normal(rng, (3, n_coils, 4, 20, 25))
+    assert not field_map(noise, TIMES_S).valid.any()
+    # And is it close? A signal of twice the limit's power passes.
+    limit = 2 * (np.sqrt(n_coils) + np.sqrt(3) + 3.5) ** 2
+    signal = np.sqrt(2 * limit / (3 * n_coils))
+    assert field_map(noise + signal, TIMES_S).valid.mean() > (0.5 if n_coils == 1 else 0.95)
 
 
 def test_the_sign_is_that_of_the_encoding():

@@ -21,6 +21,8 @@ from ultrahand.records.arrays import Bools, Complex, Float64, Ints, freeze, requ
 LEAST_SNR: Final = 5.0
 """Magnitude in units of its noise from which the phase is normal within a percent, as in
 `ultrahand.recon.uncertainty.first_order_limit`."""
+CHANCE: Final = 3.5
+"""Noise alone passes the test of `_above_noise` in at most ``exp(-3.5^2)``, 5e-6 of all voxels."""
 
 
 @final
@@ -84,7 +86,8 @@ def field_map(
         Readouts go to and fro: estimate and remove the phase of odd echoes.
     least_snr
         A voxel is valid where both echoes of the first closest pair have this magnitude, in units
-        of ``noise_sd``. 0 leaves no check but the mask.
+        of ``noise_sd``, and all coils and echoes together are more than noise can make. 0 leaves no
+        check but the mask.
 
     Raises
     ------
@@ -108,6 +111,8 @@ def field_map(
     noise = np.asarray(noise_sd, np.float64)
     smallest = np.minimum(np.abs(echoes[low]), np.abs(echoes[high]))
     valid = inside & (smallest >= least_snr * noise) & (smallest > 0)
+    if images.ndim == 5 and least_snr > 0:
+        valid &= _above_noise(echoes, images.shape[1], noise)
     guess, region = _first_guess(echoes, pairs, spacing_s, valid)
     fit = fit_echoes(echoes, times, np.where(valid, guess, 0.0), noise_sd=noise)
     return FieldMap(
@@ -119,6 +124,19 @@ def field_map(
         period_hz=1.0 / spacing_s,
         bipolar=removed,
     )
+
+
+def _above_noise(echoes: Complex, n_coils: int, noise: Float64) -> Bools:
+    """Tell where the best common course of all coils is more than that of noise.
+
+    The largest singular value of ``(coils, echoes)`` of white complex noise, each part of deviation
+    s, is beyond ``sqrt(2) s (sqrt(coils) + sqrt(echoes) + t)`` with a chance below ``exp(-t^2)``
+    (Davidson, Szarek: Handbook of the Geometry of Banach Spaces 2001;1:317, theorem II.13, for
+    complex numbers of variance 2 s^2).
+    """
+    power = (np.abs(echoes) ** 2).sum(axis=0)
+    edge = np.sqrt(n_coils) + np.sqrt(len(echoes)) + CHANCE
+    return np.asarray(power > 2.0 * (noise * edge) ** 2)
 
 
 def _first_guess(
