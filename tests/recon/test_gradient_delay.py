@@ -63,11 +63,11 @@ def test_known_shifts_of_exact_spokes_come_back(order, n, shift):
     assert found.mismatch < 1e-5
 
 
-@pytest.mark.parametrize("n_coils", [1, 6])
-def test_noise_gives_the_stated_errors(n_coils, rng):
+@pytest.mark.parametrize(("n_coils", "scale"), [(1, 1000.0), (6, 1000.0), (6, 60.0)])
+def test_noise_gives_the_stated_errors(n_coils, scale, rng):
     k, direction, spacing = spokes(31, 128)
     shift = np.array([0.7, -0.4, 0.2])
-    exact = measured(shifted(k, direction, spacing, shift), n_coils)
+    exact = measured(shifted(k, direction, spacing, shift), n_coils, scale)
     scores = []
     for _ in range(40):
         found = estimate_delay(exact + complex_normal(rng, exact.shape), k)
@@ -80,6 +80,19 @@ def test_noise_gives_the_stated_errors(n_coils, rng):
     twice = estimate_delay(2 * exact, k, noise_sd=2.0)
     once = estimate_delay(exact, k)
     np.testing.assert_allclose(twice.covariance, once.covariance, rtol=1e-6)
+
+
+def test_partitions_without_signal_only_add_noise(rng):
+    k, direction, spacing = spokes(31, 128)
+    shift = np.array([0.7, -0.4, 0.2])
+    exact = measured(shifted(k, direction, spacing, shift), 2, scale=30.0)
+    samples = np.zeros((2, 12, 31, 128), complex)
+    samples[:, 6] = exact
+    found = estimate_delay(samples + complex_normal(rng, samples.shape), k)
+    assert found.mismatch < 0.05
+    error = (found.shift_per_m - shift * spacing) / found.standard_error_per_m
+    assert np.abs(error).max() < 4
+    assert 0.8 < found.misfit < 1.3
 
 
 def test_a_late_gradient_is_a_positive_delay():
@@ -134,8 +147,9 @@ def test_what_does_not_cross_is_refused_by_name():
 
 def test_what_says_nothing_is_refused(rng):
     k, direction, spacing = spokes(24, 128)
-    refused(np.zeros((2, 24, 128), complex), k, "only zeros")
-    refused(complex_normal(rng, (2, 24, 128)), k, "of the power differs")
+    refused(np.zeros((2, 24, 128), complex), k, "no signal beyond the noise")
+    refused(complex_normal(rng, (2, 24, 128)), k, "no signal beyond the noise")
+    refused(complex_normal(rng, (2, 24, 128)), k, "of the power differs", noise_sd=0.1)
     far = measured(shifted(k, direction, spacing, (9.0, 9.0, 0.0)))
     refused(far, k, "expected at most 2 samples", reach=2.0)
     # Two directions cross in one place: two equations for three numbers.

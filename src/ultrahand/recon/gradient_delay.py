@@ -35,7 +35,8 @@ FEWEST_SPOKES: Final = 6
 """Three numbers need three crossings; twice as many leave something to check them by."""
 WORST_CONDITION: Final = 1e4
 WORST_MISMATCH: Final = 0.2
-"""Power of the differences at the crossings over that of the samples; 1 for unrelated spokes."""
+"""Power of the differences at the crossings over that of the samples, both less that of the noise;
+1 for unrelated spokes."""
 _STEP: Final = 0.25
 _ITERATIONS: Final = 50
 _CONVERGED: Final = 1e-7
@@ -55,7 +56,7 @@ class RadialDelay:
     misfit: float
     """Power of the differences over that of the noise; about 1 if nothing but noise is left."""
     mismatch: float
-    """Power of the differences over that of the samples."""
+    """Power of the differences over that of the samples, both less that of the noise."""
     n_pairs: int
 
     def __post_init__(self) -> None:
@@ -131,12 +132,9 @@ def estimate_delay(
     )
     require(bool(np.isfinite(samples).all()), "samples must be finite")
     channels = samples.reshape(-1, *samples.shape[-2:])
-    crossings = find_crossings(channels, k, fewest=FEWEST_SPOKES)
-    if not crossings.waves.any():
-        raise InputError(
-            "spokes", found="only zeros", expected="signal", remedy="check what was selected"
-        )
-    shift, mismatch = _fit(crossings, _start(crossings, reach), reach)
+    crossings = find_crossings(channels, k, fewest=FEWEST_SPOKES, noise_sd=noise_sd)
+    shift = _fit(crossings, _start(crossings, reach), reach)
+    mismatch = _mismatch(crossings, shift, noise_sd)
     covariance, misfit = _covariance(crossings, shift, noise_sd)
     _check_result(shift, covariance, mismatch, reach)
     spacing = crossings.spacing_per_m
@@ -160,8 +158,8 @@ def _start(crossings: Crossings, reach: float) -> Float64:
     return np.array([shift, shift, 0.0])
 
 
-def _fit(crossings: Crossings, shift: Float64, reach: float) -> tuple[Float64, float]:
-    """Return the shift of least squares from a start (Levenberg-Marquardt), and the mismatch.
+def _fit(crossings: Crossings, shift: Float64, reach: float) -> Float64:
+    """Return the shift of least squares from a start (Levenberg-Marquardt).
 
     Levenberg: Q Appl Math 1944;2:164, doi:10.1090/qam/10666.
     """
@@ -182,7 +180,13 @@ def _fit(crossings: Crossings, shift: Float64, reach: float) -> tuple[Float64, f
         (cost, gradient, hessian), shift, damping = after, tried, damping / 10.0
         if np.abs(step).max() < _CONVERGED:
             break
-    return shift, crossings.mismatch(shift)
+    return shift
+
+
+def _mismatch(crossings: Crossings, shift: Float64, noise_sd: float) -> float:
+    difference, power = crossings.powers(shift)
+    noise = crossings.noise_power(noise_sd)
+    return max(difference - noise, 0.0) / max(power - noise, noise)
 
 
 def _covariance(crossings: Crossings, shift: Float64, noise_sd: float) -> tuple[Float64, float]:
@@ -192,8 +196,9 @@ def _covariance(crossings: Crossings, shift: Float64, noise_sd: float) -> tuple[
     spoke before they are squared. What is left beyond the noise counts as more noise.
     """
     cost, _, hessian = crossings.normal_equations(shift)
-    singular = np.linalg.svd(hessian, compute_uv=False)
-    if not singular[-1] * WORST_CONDITION > singular[0]:
+    hessian = hessian - crossings.noise_hessian(noise_sd)
+    smallest, _, largest = np.linalg.eigvalsh(hessian)
+    if not smallest * WORST_CONDITION > largest:
         raise InputError(
             "spokes",
             found=f"{crossings.n_spokes} spokes whose crossings leave a combination of delays open",
@@ -201,7 +206,7 @@ def _covariance(crossings: Crossings, shift: Float64, noise_sd: float) -> tuple[
             remedy="use more spokes of other angles",
         )
     influence = np.linalg.solve(hessian, crossings.by_spoke(shift))
-    misfit = cost / (4.0 * noise_sd**2 * crossings.n_pairs * crossings.n_channels)
+    misfit = cost / crossings.noise_power(noise_sd)
     return noise_sd**2 * max(misfit, 1.0) * (influence @ influence.T), misfit
 
 

@@ -25,6 +25,8 @@ projection by one of its pixels, which needs as much margin in the field of view
 LEAST_SINE: Final = 0.5
 """Of the angle between two spokes: below, the crossing slides along them with little noise."""
 PARTNERS: Final = 6
+NEAR: Final = 4
+"""Samples on either side of the middle by which channels are judged."""
 FEW_PAIRS: Final = 300
 STRAIGHT: Final = 0.01
 """Largest distance of a position from its even step on a line through the centre, in steps."""
@@ -63,14 +65,23 @@ class Crossings:
         at = np.unique(np.linspace(0, self.n_pairs - 1, FEW_PAIRS).round().astype(np.int64))
         return replace(self, pairs=self.pairs[:, at], places=self.places[:, at])
 
-    def mismatch(self, shift: Float64) -> float:
-        """Return the power of the differences over that of the samples, 1 for unrelated ones."""
+    def powers(self, shift: Float64) -> tuple[float, float]:
+        """Return the power of the differences, and that of the samples."""
         power = difference = 0.0
         for part in self._chunks():
             (a, _), (b, _) = (self._samples(side, part, shift) for side in (0, 1))
             difference += float((np.abs(a - b) ** 2).sum())
             power += float((np.abs(a) ** 2).sum() + (np.abs(b) ** 2).sum())
+        return difference, power
+
+    def mismatch(self, shift: Float64) -> float:
+        """Return the power of the differences over that of the samples, 1 for unrelated ones."""
+        difference, power = self.powers(shift)
         return difference / power if power > 0 else np.inf
+
+    def noise_power(self, noise_sd: float) -> float:
+        """Return what noise adds to the power of the differences, and to that of the samples."""
+        return 4.0 * noise_sd**2 * self.n_pairs * self.n_channels
 
     def normal_equations(self, shift: Float64) -> tuple[float, Float64, Float64]:
         """Return the sum of squared differences, half its gradient and the Gauss-Newton matrix."""
@@ -82,6 +93,17 @@ class Crossings:
             gradient += (slope.conj().T @ rest.ravel()).real
             hessian += (slope.conj().T @ slope).real
         return cost, gradient, hessian
+
+    def noise_hessian(self, noise_sd: float) -> Float64:
+        """Return what the slopes of the noise add to the Gauss-Newton matrix.
+
+        The sum of squares itself does not bend with it: noise differs as much anywhere. A slope has
+        the variance of a sample times the mean square of the frequencies.
+        """
+        n = self.waves.shape[2]
+        square = float(((2.0 * pi / n * (np.arange(n) - n // 2)) ** 2).mean())
+        size = 2.0 * noise_sd**2 * square * self.n_channels
+        return size * np.einsum("spa,spb->ab", self.places, self.places)
 
     def by_spoke(self, shift: Float64) -> Float64:
         """Return what the noise of each spoke and channel adds to the gradient, ``(3, n)``."""
@@ -117,22 +139,27 @@ class Crossings:
         return [slice(first, first + _CHUNK) for first in range(0, self.n_pairs, _CHUNK)]
 
 
-def find_crossings(samples: Complex, k_per_m: Float64, *, fewest: int) -> Crossings:
+def find_crossings(
+    samples: Complex, k_per_m: Float64, *, fewest: int, noise_sd: float
+) -> Crossings:
     """Pair spokes ``(channels, spokes, samples)`` at nominal positions ``(spokes, samples, 2)``.
 
     Raises
     ------
     InputError
-        No full spokes in a plane, or fewer than `fewest`.
+        No full spokes in a plane, fewer than `fewest`, or no signal.
     """
     direction, centre, spacing = _lines(k_per_m)
     n_spokes, n = k_per_m.shape[:2]
     if n_spokes < fewest:
         raise _refuse(f"{n_spokes} spokes", f"at least {fewest}")
+    seen = with_signal(samples, round(centre), noise_sd)
+    if not len(seen):
+        raise _refuse("no signal beyond the noise about k = 0", "signal, and the noise of a sample")
     used = min(n, MOST_SAMPLES)
     first = int(np.clip(round(centre) - used // 2, 0, n - used))
     off = (np.arange(used) - (used - 1) / 2.0) * FADE / used
-    middle = samples[:, :, first : first + used].astype(np.complex128) * np.exp(-0.5 * off**2)
+    middle = seen[:, :, first : first + used].astype(np.complex128) * np.exp(-0.5 * off**2)
     waves = np.fft.fftshift(np.fft.fft(middle, axis=2), axes=2).swapaxes(0, 1)
     pairs = _pairs(direction)
     if not pairs.size:
@@ -144,6 +171,21 @@ def find_crossings(samples: Complex, k_per_m: Float64, *, fewest: int) -> Crossi
         places=_places(direction[pairs[0]], direction[pairs[1]]),
         spacing_per_m=spacing,
     )
+
+
+def with_signal(samples: Complex, middle: int, noise_sd: float) -> Complex:
+    """Return the mixtures of channels that hold more than noise about the middle of the spokes.
+
+    Principal components, whose noise stays white; noise alone is not beyond
+    ``sqrt(2) s (sqrt(channels) + sqrt(numbers) + t)`` but for a chance of ``exp(-t^2)`` (Davidson,
+    Szarek: Handbook of the Geometry of Banach Spaces 2001;1:317, theorem II.13).
+    """
+    near = samples[:, :, max(middle - NEAR, 0) : middle + NEAR + 1].reshape(len(samples), -1)
+    near = near.astype(np.complex128)
+    power, mixtures = np.linalg.eigh(near @ near.conj().T)
+    edge = np.sqrt(len(samples)) + np.sqrt(near.shape[1]) + 3.5
+    kept = mixtures[:, power > 2.0 * (noise_sd * edge) ** 2]
+    return np.tensordot(kept.conj().T, samples, axes=1)
 
 
 def _lines(k: Float64) -> tuple[Float64, float, float]:
