@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ultrahand.errors import InputError, RecordError
-from ultrahand.recon import short_sum as module
+from ultrahand.recon import signal_table as module
 from ultrahand.recon.short_sum import short_sum
 
 

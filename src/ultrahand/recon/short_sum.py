@@ -23,8 +23,7 @@ to 400 Hz, with and without decay) they never sufficed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import pi
 from typing import Final, final
 
@@ -34,16 +33,16 @@ from ultrahand.errors import InputError
 from ultrahand.numerics.blas import one_blas_thread
 from ultrahand.physics.off_resonance import PHASE_SIGN
 from ultrahand.recon.lattice import Places, decay_nodes, even_nodes, locate
+from ultrahand.recon.signal_table import SignalTable, shortest
 from ultrahand.records.arrays import Complex, Float64, Ints, require
 
 FINEST: Final = 1e-6
 """Finest request: tables and shares are in single precision where they are kept for each voxel."""
-MOST_TERMS: Final = 400
-"""More terms than this mean a wrong unit of field or time."""
+MOST_TURNS: Final = 100
+"""Frequencies times readout, about the number of terms: more means a wrong unit or a wild map."""
 MOST_NODES: Final = 4_000_000
 _EACH: Final = 0.125
 """Of the error, for the straight lines along t, along f and along R."""
-_CHUNK: Final = 1 << 21
 
 
 @final
@@ -84,40 +83,6 @@ class ShortSum:
         return found
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Table:
-    """The last factor at nodes: times from the first and the middle, values from the middle."""
-
-    since_s: Float64
-    about_s: Float64
-    hz: Float64
-    """Of every column."""
-    r2: Float64
-
-    def __len__(self) -> int:
-        return len(self.hz)
-
-    def some(self, columns: Ints) -> _Table:
-        return replace(self, hz=self.hz[columns], r2=self.r2[columns])
-
-    def at_times(self, since_s: Float64, about_s: Float64) -> Complex:
-        """Return it as ``(times, columns)``; few exponentials, as columns share f and R."""
-        hz, f_of = np.unique(self.hz, return_inverse=True)
-        turns = np.exp(2j * pi * PHASE_SIGN * np.multiply.outer(about_s, hz))[:, f_of]
-        if self.r2.any():
-            r2, r_of = np.unique(self.r2, return_inverse=True)
-            turns *= np.exp(-np.multiply.outer(since_s, r2))[:, r_of]
-        return turns
-
-    def whole(self) -> Complex:
-        return self.at_times(self.since_s, self.about_s)
-
-    def chunks(self) -> Iterator[_Table]:
-        step = max(_CHUNK // len(self.since_s), 1)
-        for first in range(0, len(self), step):
-            yield self.some(np.arange(first, min(first + step, len(self))))
-
-
 def short_sum(
     time_s: Float64,
     off_resonance_hz: Float64,
@@ -143,7 +108,7 @@ def short_sum(
     Raises
     ------
     InputError
-        Field and time are so large that more than `MOST_TERMS` terms were needed.
+        Field and time are so large that they are more than `MOST_TURNS` apart.
     """
     _check(time_s, off_resonance_hz, r2star_per_s, error)
     decay = np.zeros_like(off_resonance_hz) if r2star_per_s is None else r2star_per_s
@@ -160,14 +125,14 @@ def short_sum(
     require(len(f_nodes) * len(r_nodes) <= MOST_NODES, "off-resonance and R2* vary too much")
     values = locate([r_nodes, f_nodes], [np.asarray(decay, np.float64), hz])
     occupied = values.touched()
-    table = _Table(
+    table = SignalTable(
         since_s=t_nodes - start,
         about_s=t_nodes - middle_s,
         hz=f_nodes[occupied % len(f_nodes)],
         r2=r_nodes[occupied // len(f_nodes)],
     )
     with one_blas_thread():
-        method, b, c, rest = _shortest(table, (1.0 - 3.0 * _EACH) * error)
+        method, b, c, rest = shortest(table, (1.0 - 3.0 * _EACH) * error)
     about_s = np.asarray(time_s, np.float64) - middle_s
     turn = np.exp(1j * PHASE_SIGN * 2.0 * pi * middle_hz * about_s)
     phase = PHASE_SIGN * 2.0 * pi * middle_s * np.asarray(off_resonance_hz, np.float64)
@@ -183,71 +148,6 @@ def short_sum(
         turn=turn.astype(dtype),
         carrier=np.exp(1j * phase - start * decay).astype(dtype),
     )
-
-
-def _shortest(table: _Table, error: float) -> tuple[str, Complex, Complex, float]:
-    """Return the method, both factors ``(terms, nodes)`` and the largest error at the nodes."""
-    # A function of bandwidth B over a time T has about B T degrees of freedom; four times as many
-    # columns, and some for the decay, span what all of them do.
-    n_columns = 4 * int(np.ptp(table.hz) * np.ptp(table.about_s)) + 160
-    while True:
-        few = table.some(_spread(len(table), n_columns))
-        basis, rest = _fewest(table, few, error)
-        if rest <= error:
-            break
-        require(n_columns < len(table), "the table has no short sum")
-        n_columns *= 2
-    segments = None
-    while (n := (basis.T if segments is None else segments).shape[0]) > 1:
-        shorter, worst = _segments(table, few, n - 1)
-        if worst > error:
-            break
-        segments, rest = shorter, worst
-    if segments is not None:
-        return "time segments", segments, _at_segments(table, len(segments)), rest
-    c = [basis.conj().T @ part.whole() for part in table.chunks()]
-    return "singular vectors", basis.T, np.concatenate(c, axis=1), rest
-
-
-def _fewest(table: _Table, few: _Table, error: float) -> tuple[Complex, float]:
-    """Return as many singular vectors of a few columns as all columns need, and their error."""
-    sample = few.whole()
-    vectors, size, _ = np.linalg.svd(sample, full_matrices=False)
-    tail = np.sqrt(np.cumsum(size[::-1] ** 2)[::-1] / sample.size)
-    first = max(int(np.count_nonzero(tail > error)), 1)  # the largest is no less than the mean
-    worst = np.inf
-    for n in range(first, vectors.shape[1] + 1):
-        basis = vectors[:, :n]
-        if _largest(sample - basis @ (basis.conj().T @ sample)) > error:
-            continue
-        columns = (part.whole() for part in table.chunks())
-        worst = max(_largest(part - basis @ (basis.conj().T @ part)) for part in columns)
-        if worst <= error:
-            return basis, worst
-    return vectors, worst
-
-
-def _segments(table: _Table, few: _Table, n: int) -> tuple[Complex, float]:
-    """Return least-squares interpolators of n even times, and their largest error."""
-    b = np.linalg.lstsq(_at_segments(few, n).T, few.whole().T, rcond=1e-10)[0]
-    errors = (_largest(part.whole() - b.T @ _at_segments(part, n)) for part in table.chunks())
-    return b, max(errors)
-
-
-def _at_segments(table: _Table, n: int) -> Complex:
-    """Return the table at n even times, both ends among them."""
-    at = np.arange(n) / (n - 1) if n > 1 else np.array([0.5])
-    since = table.since_s[0] + at * np.ptp(table.since_s)
-    return table.at_times(since, table.about_s[0] + at * np.ptp(table.about_s))
-
-
-def _largest(errors: Complex) -> float:
-    return float(np.abs(errors).max())
-
-
-def _spread(n: int, wanted: int) -> Ints:
-    """Return at most so many numbers below n, evenly spread, both ends among them."""
-    return np.unique(np.linspace(0, n - 1, min(n, wanted)).round().astype(np.int64))
 
 
 def _middle(values: Float64) -> float:
@@ -278,11 +178,11 @@ def _check(
 
 def _refuse_huge(half_width_hz: float, duration_s: float) -> None:
     turns = 2.0 * half_width_hz * duration_s
-    if turns > MOST_TERMS:
+    if turns > MOST_TURNS:
         raise InputError(
             "off-resonance",
             found=f"frequencies {2.0 * half_width_hz:.4g} Hz apart over {duration_s:.4g} s of "
             f"samples: {turns:.0f} turns",
-            expected=f"at most {MOST_TERMS} turns",
+            expected=f"at most {MOST_TURNS} turns",
             remedy="check the units (Hz, s), or limit the map to the frequencies of the object",
         )
