@@ -7,6 +7,7 @@ import numpy as np
 
 from ultrahand.recon._finufft import plan_nufft
 from ultrahand.recon._sigpy import SigpyNufft
+from ultrahand.recon.off_resonance import off_resonance
 
 
 def complex_normal(rng, shape):
@@ -62,6 +63,17 @@ def _sigpy(shape, voxel_size_m, **options):
     return SigpyNufft(k_per_m=k, shape=shape, voxel_size_m=voxel_size_m, **options)
 
 
+def _off_resonance(shape, voxel_size_m, *, decay=False, **options):
+    base = _nufft(shape, voxel_size_m, **options)
+    rng = np.random.default_rng(7)
+    return off_resonance(
+        base,
+        off_resonance_hz=rng.uniform(-100, 150, shape),
+        r2star_per_s=rng.uniform(0, 200, shape) if decay else None,
+        time_s=np.linspace(1e-3, 9e-3, 211),
+    )
+
+
 YX, ZYX = ((7, 8), (1e-3, 2e-3)), ((5, 6, 9), (1e-3, 2e-3, 3e-3))
 
 # Both directions of a NUFFT use the same kernel, so that the laws hold to rounding, not to eps.
@@ -71,6 +83,8 @@ OPERATORS = {
     "nufft 3D double": (lambda: _nufft(*ZYX, dtype=np.complex128), 1e-13),
     "nufft 2D in parts": (lambda: _nufft(*YX, dtype=np.complex128, n_parts=4, threads=2), 1e-13),
     "nufft 3D single": (lambda: _nufft(*ZYX, eps=1e-3), 1e-5),
+    "off-resonance 2D": (lambda: _off_resonance(*YX, dtype=np.complex128), 1e-13),
+    "off-resonance and decay 3D": (lambda: _off_resonance(*ZYX, decay=True, eps=1e-3), 1e-5),
     "sigpy 2D": (lambda: _sigpy(*YX), 1e-5),
     "sigpy 3D wide": (lambda: _sigpy(*ZYX, oversampling=2, width=6), 1e-5),
 }

@@ -19,6 +19,7 @@ from ultrahand.kernels.normal import coils_to_planes, planes_through_spectrum, p
 from ultrahand.kernels.plate_sums import spread_plates, sum_plates
 from ultrahand.kernels.squares import add_squares
 from ultrahand.kernels.steady import steady
+from ultrahand.kernels.unwrap import join_voxels
 from ultrahand.kernels.warm import warm_up
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "dominant_eigenvector",
     "espirit_maps",
     "interpolate_sums",
+    "join_voxels",
     "line_plan",
     "plane_covariances",
     "planes_through_spectrum",

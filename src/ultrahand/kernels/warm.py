@@ -22,6 +22,7 @@ from ultrahand.kernels.normal import coils_to_planes, planes_through_spectrum, p
 from ultrahand.kernels.plate_sums import spread_plates, sum_plates
 from ultrahand.kernels.squares import add_squares
 from ultrahand.kernels.steady import steady
+from ultrahand.kernels.unwrap import join_voxels
 
 
 def _squares() -> None:
@@ -94,6 +95,8 @@ def _espirit() -> None:
     blocks, start = np.ones((1, 1, ELEMENT), np.float32), np.ones((1, ELEMENT), np.float32)
     series, out = np.ones((1, 1, 1, 1), np.complex64), (_sets(), np.ones((1, 1, 1, 1), np.float32))
     espirit_maps(series, (turn, turn.copy()), blocks, start, turn[0], one, 1, out)
+def _join() -> None:
+    join_voxels(np.zeros(2), np.array([[0], [1]]), np.zeros((2, 2), np.int64))
 
 
 def _planes_of_coils() -> tuple[np.ndarray, ...]:
@@ -124,6 +127,7 @@ EXAMPLES: dict[str, Callable[[], None]] = {
     "planes_through_spectrum": _through_spectrum,
     "planes_to_image": _to_image,
     "espirit_maps": _espirit,
+    "join_voxels": _join,
 }
 """One line a kernel: a call with its real types on an array of a few numbers."""
 
