@@ -95,6 +95,8 @@ def _espirit() -> None:
     blocks, start = np.ones((1, 1, ELEMENT), np.float32), np.ones((1, ELEMENT), np.float32)
     series, out = np.ones((1, 1, 1, 1), np.complex64), (_sets(), np.ones((1, 1, 1, 1), np.float32))
     espirit_maps(series, (turn, turn.copy()), blocks, start, turn[0], one, 1, out)
+
+
 def _join() -> None:
     join_voxels(np.zeros(2), np.array([[0], [1]]), np.zeros((2, 2), np.int64))
 

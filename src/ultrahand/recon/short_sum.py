@@ -32,7 +32,7 @@ import numpy as np
 from ultrahand.errors import InputError
 from ultrahand.numerics.blas import one_blas_thread
 from ultrahand.physics.off_resonance import PHASE_SIGN
-from ultrahand.recon.lattice import Places, decay_nodes, even_nodes, locate
+from ultrahand.recon.rate_lattice import Places, decay_nodes, even_nodes, locate
 from ultrahand.recon.signal_table import SignalTable, shortest
 from ultrahand.records.arrays import Complex, Float64, Ints, require
 

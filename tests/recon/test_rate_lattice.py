@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ultrahand.recon.lattice import decay_nodes, even_nodes, locate
+from ultrahand.recon.rate_lattice import decay_nodes, even_nodes, locate
 
 AXES = [
     [np.array([0.0, 1.0, 3.0, 3.5]), np.array([-2.0, 5.0, 6.0])],
