@@ -12,6 +12,7 @@ from ultrahand.kernels.adaptive import (
     walsh,
 )
 from ultrahand.kernels.chi import chi_sd
+from ultrahand.kernels.grappa import fill_lattice
 from ultrahand.kernels.lines import ELEMENT, line_plan
 from ultrahand.kernels.mode_sums import interpolate_sums
 from ultrahand.kernels.normal import coils_to_planes, planes_through_spectrum, planes_to_image
@@ -30,6 +31,7 @@ __all__ = [
     "coils_to_planes",
     "combine",
     "dominant_eigenvector",
+    "fill_lattice",
     "interpolate_sums",
     "line_plan",
     "plane_covariances",

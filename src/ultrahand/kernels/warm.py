@@ -15,6 +15,7 @@ from ultrahand.kernels.adaptive import (
     walsh,
 )
 from ultrahand.kernels.chi import chi_sd
+from ultrahand.kernels.grappa import fill_lattice
 from ultrahand.kernels.lines import ELEMENT, line_plan
 from ultrahand.kernels.mode_sums import interpolate_sums
 from ultrahand.kernels.normal import coils_to_planes, planes_through_spectrum, planes_to_image
@@ -88,6 +89,13 @@ def _to_image() -> None:
     planes_to_image(_sets(), line_plan(1), (*_planes_of_coils()[:2], _sets()))
 
 
+def _fill_lattice() -> None:
+    at = np.array([[0, 0, 1]])
+    window, weights = (at, at, at[None]), np.ones((1, 1), np.complex64)
+    out = (np.ones((1, 1, 1, 2), np.complex64), *(np.ones((1, 1, 1), np.complex64),) * 2)
+    fill_lattice(at - at, 2, 1, np.zeros((1, 1, 2), np.bool_), window, weights, out)
+
+
 def _planes_of_coils() -> tuple[np.ndarray, ...]:
     shapes = [(1, 1, 1, 1, 1, ELEMENT), (1, 2, LANES * ELEMENT), (1, 1, LANES, 1, ELEMENT)]
     return tuple(np.zeros(shape, np.float32) for shape in [*shapes, (1, 1, ELEMENT)])
@@ -115,6 +123,7 @@ EXAMPLES: dict[str, Callable[[], None]] = {
     "coils_to_planes": _coils_to_planes,
     "planes_through_spectrum": _through_spectrum,
     "planes_to_image": _to_image,
+    "fill_lattice": _fill_lattice,
 }
 """One line a kernel: a call with its real types on an array of a few numbers."""
 

@@ -1,0 +1,256 @@
+r"""The lattice on which an accelerated Cartesian scan was sampled, found from what was acquired.
+
+A lattice is :math:`\{o + n B : n \in Z^3\}` with an integer basis :math:`B`, whose rows are vectors
+``(z, y, x)``. Regular undersampling along one or two axes, shifted patterns (CAIPIRINHA: Breuer et
+al, MRM 2006;55:549, doi:10.1002/mrm.20787) and undersampled readouts are all of this form, so the
+axes are treated alike. The basis is kept in Hermite normal form (upper triangular, entries above a
+pivot reduced by it), of which each lattice has one only.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import permutations
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ultrahand.errors import InputError
+from ultrahand.records.arrays import Bools, Ints, freeze, require
+
+Int64 = NDArray[np.int64]
+Block = tuple[slice, slice, slice]
+Shape = tuple[int, int, int]
+
+AXES = ("z", "y", "x")
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lattice:
+    """Positions of a k-space grid; axes z, y, x."""
+
+    shape: Shape
+    """Of the grid."""
+    basis: Int64
+    """Rows span the lattice, in Hermite normal form, ``(3, 3)``."""
+    offset: Int64
+    """One position of the lattice, ``(3,)``: the first modulo the basis."""
+
+    def __post_init__(self) -> None:
+        require(len(self.shape) == 3 and min(self.shape) >= 1, "shape must be (z, y, x)")
+        basis = hermite(np.asarray(self.basis, np.int64))
+        require(bool((basis.diagonal() > 0).all()), "the basis must span three dimensions")
+        offset = residues(basis, np.asarray(self.offset, np.int64)[None])[0]
+        freeze(self, basis=basis, offset=offset)
+
+    @property
+    def rate(self) -> int:
+        """Positions of the grid to one of the lattice."""
+        return int(math.prod(self.basis.diagonal().tolist()))
+
+    @property
+    def periods(self) -> Shape:
+        """The step of the lattice along each axis: 1 where it is not undersampled."""
+        found = []
+        for axis in np.eye(3, dtype=np.int64):
+            steps = np.arange(1, self.rate + 1)[:, None] * axis
+            found.append(1 + int(np.argmin(residues(self.basis, steps).any(axis=1))))
+        return found[0], found[1], found[2]
+
+    def positions(self, shape: tuple[int, ...]) -> Bools:
+        """Return which positions of a grid from 0 on belong to the lattice."""
+        grid = np.indices(shape, sparse=True)
+        inside = np.ones(shape, np.bool_)
+        left = [at - o for at, o in zip(grid, self.offset.tolist(), strict=True)]
+        for axis, row in enumerate(self.basis.tolist()):
+            turns = left[axis] // row[axis]
+            inside &= left[axis] == turns * row[axis]
+            left = [rest - turns * step for rest, step in zip(left, row, strict=True)]
+        return inside
+
+
+def find_lattice(mask: Bools, *, block: Block | None = None) -> Lattice:
+    """Find the lattice of an accelerated scan.
+
+    It is the coarsest one that holds all positions acquired outside the calibration block. Within
+    the acquired region it must be complete: along each axis no position is missing between two
+    acquired ones. What lies around the region (corners of an elliptical scan, the side that a
+    partial Fourier scan leaves out) may be missing.
+
+    Parameters
+    ----------
+    mask
+        True where acquired, ``(z, y, x)``; for readouts that are complete a broadcast view costs
+        no memory.
+    block
+        The calibration block inside the mask; `calibration_block` finds it if None.
+
+    Raises
+    ------
+    InputError
+        If the positions form no lattice, or nothing was acquired.
+    """
+    _check(mask)
+    block = calibration_block(mask) if block is None else block
+    few, small = _without_constant_axes(mask, block)
+    outside = few.copy()
+    if small is not None:
+        outside[small] = False
+    points = np.argwhere(outside)
+    if not len(points):
+        return Lattice(shape=_three(mask.shape), basis=np.eye(3, dtype=np.int64), offset=points.sum(0))
+    constant = [axis for axis in range(3) if few.shape[axis] == 1]
+    basis = _spanned(points - points[0], np.eye(3, dtype=np.int64)[constant])
+    for axis, name in enumerate(AXES):
+        if not basis[axis, axis]:
+            raise InputError(
+                f"sampling along {name}",
+                found="one direction of lines only: no step along it can be told",
+                expected="at least two acquired positions outside the calibration",
+                remedy="give the mask of all acquired lines",
+            )
+    lattice = Lattice(shape=_three(mask.shape), basis=basis, offset=points[0])
+    _check_complete(lattice, few)
+    return lattice
+
+
+def calibration_block(mask: Bools) -> Block | None:
+    """Return the largest fully sampled block around the centre of k-space, grown side by side.
+
+    None where the centre itself was not acquired.
+
+    Parameters
+    ----------
+    mask
+        True where acquired, ``(z, y, x)``.
+    """
+    _check(mask)
+    few, _ = _without_constant_axes(mask, None)
+    centre = [n // 2 for n in few.shape]
+    if not few[tuple(centre)]:
+        return None
+    orders = [[(axis,) for axis in order] for order in permutations(range(3))]
+    blocks = [_grown(few, centre, order) for order in [[(0, 1, 2)], *orders]]
+    best = max(blocks, key=lambda block: math.prod(stop - start for start, stop in block))
+    whole = zip(best, few.shape, mask.shape, strict=True)
+    z, y, x = (slice(0, n) if size == 1 else slice(*ends) for ends, size, n in whole)
+    return z, y, x
+
+
+def hermite(rows: Int64) -> Int64:
+    """Return the Hermite normal form ``(3, 3)`` of integer rows ``(n, 3)``; row i has pivot i or 0.
+
+    H. Cohen: A Course in Computational Algebraic Number Theory, 1993, section 2.4.
+    """
+    left = [[int(v) for v in row] for row in rows]
+    form = np.zeros((3, 3), np.int64)
+    for axis in range(3):
+        while sum(row[axis] != 0 for row in left) > 1:
+            pivot = min((row for row in left if row[axis]), key=lambda row: abs(row[axis]))
+            for row in left:
+                if row is not pivot:
+                    turns = row[axis] // pivot[axis]
+                    row[:] = [a - turns * b for a, b in zip(row, pivot, strict=True)]
+        for row in [row for row in left if row[axis]]:
+            form[axis] = np.array(row) * (1 if row[axis] > 0 else -1)
+            left.remove(row)
+    for axis in (1, 2):
+        for above in range(axis):
+            if form[axis, axis]:
+                form[above] -= form[above, axis] // form[axis, axis] * form[axis]
+    return form
+
+
+def residues(basis: Int64, positions: Int64) -> Int64:
+    """Return positions ``(n, 3)`` modulo a basis in Hermite normal form."""
+    rest = positions.astype(np.int64)
+    for axis, row in enumerate(basis):
+        if row[axis]:
+            rest -= (rest[:, axis] // row[axis])[:, None] * row
+    return rest
+
+
+def _spanned(points: Int64, rows: Int64) -> Int64:
+    """Return the basis of the lattice that `points` and `rows` span.
+
+    Each turn adds a vector the lattice lacks, which at least halves it: there are few.
+    """
+    basis = hermite(rows)
+    while True:
+        rest = residues(basis, points)
+        missing = np.flatnonzero(rest.any(axis=1))
+        if not len(missing):
+            return basis
+        basis = hermite(np.concatenate([basis, rest[missing[:8]]]))
+
+
+def _grown(mask: Bools, centre: list[int], turns: list[tuple[int, ...]]) -> list[list[int]]:
+    """Grow a block plane by plane while the planes are full: the axes of each turn together."""
+    block = [[c, c + 1] for c in centre]
+    for axes in turns:
+        growing = True
+        while growing:
+            growing = False
+            for axis in axes:
+                for side, at in ((0, block[axis][0] - 1), (1, block[axis][1])):
+                    plane = [slice(*ends) for ends in block]
+                    plane[axis] = slice(at, at + 1)
+                    if 0 <= at < mask.shape[axis] and mask[tuple(plane)].all():
+                        block[axis][side] += 2 * side - 1
+                        growing = True
+    return block
+
+
+def _check_complete(lattice: Lattice, mask: Bools) -> None:
+    """Refuse a mask that leaves out positions of the lattice between acquired ones."""
+    wanted = lattice.positions(mask.shape)
+    acquired = mask & wanted
+    holes = np.zeros(mask.shape, np.bool_)
+    for axis in range(3):
+        before = np.logical_or.accumulate(acquired, axis)
+        after = np.flip(np.logical_or.accumulate(np.flip(acquired, axis), axis), axis)
+        holes |= wanted & ~acquired & before & after
+    if holes.any():
+        rows = ", ".join(str(tuple(row)) for row in lattice.basis.tolist())
+        raise InputError(
+            "sampling mask",
+            found=f"{int(holes.sum())} of {int(wanted.sum())} positions missing between acquired "
+            f"ones of the lattice (z, y, x) {rows}, rate {lattice.rate}",
+            expected="outside a calibration block, every position of one lattice",
+            remedy="give the mask of the accelerated lines and the calibration separately, or "
+            "reconstruct by an iterative method",
+        )
+
+
+def _without_constant_axes(mask: Bools, block: Block | None) -> tuple[Bools, Block | None]:
+    """Cut axes along which the mask does not vary to one position, in the block too."""
+    small = None if block is None else list(block)
+    for axis in range(3):
+        first = mask[tuple(slice(0, 1) if a == axis else slice(None) for a in range(3))]
+        whole = small is None or small[axis].indices(mask.shape[axis]) == (0, mask.shape[axis], 1)
+        if whole and bool((mask == first).all()):
+            mask = first
+            if small is not None:
+                small[axis] = slice(0, 1)
+    return mask, None if small is None else (small[0], small[1], small[2])
+
+
+def _three(shape: tuple[int, ...]) -> Shape:
+    return shape[0], shape[1], shape[2]
+
+
+def _check(mask: Ints | Bools) -> None:
+    require(
+        mask.ndim == 3 and mask.dtype == np.bool_ and mask.size > 0,
+        f"mask must be boolean (z, y, x), got {mask.dtype} {mask.shape}",
+    )
+    if not mask.any():
+        raise InputError(
+            "sampling mask",
+            found="no acquired position",
+            expected="the acquired positions",
+            remedy="give the mask of the scan",
+        )
