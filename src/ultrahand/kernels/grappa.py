@@ -40,13 +40,15 @@ def _wants(mask, place, target, nearest):
 
 
 @njit
-def _any_wanted(mask, place, step, cells, targets, nearest):
+def _mark(mask, place, step, targets, nearest, wanted):
+    """Set which targets of a run of cells are wanted, ``(targets, cells)``; return whether any."""
+    some = False
     for t in range(len(targets)):
-        for j in range(cells):
+        for j in range(wanted.shape[1]):
             here = (place[0], place[1], place[2] + j * step)
-            if _wants(mask, here, targets[t], nearest[t]):
-                return True
-    return False
+            wanted[t, j] = _wants(mask, here, targets[t], nearest[t])
+            some |= wanted[t, j]
+    return some
 
 
 @njit
@@ -63,22 +65,20 @@ def _gather(kspace, place, step, sources, gathered):
         for coil in range(len(kspace)):
             row = gathered[coil * len(sources) + s]
             row[:first] = 0
-            if last > first:
-                line = kspace[coil, z, y]
-                for j in range(first, last):
-                    row[j] = line[x + j * step]
             row[last:] = 0
+            if last > first:
+                end = x + (last - 1) * step + 1
+                row[first:last] = kspace[coil, z, y, x + first * step : end : step]
 
 
 @njit
-def _scatter(mask, place, step, targets, nearest, found, kspace):
+def _scatter(wanted, place, step, targets, found, kspace):
     coils = len(kspace)
     for t in range(len(targets)):
         z, y, x = place[0] + targets[t, 0], place[1] + targets[t, 1], place[2] + targets[t, 2]
-        for j in range(found.shape[1]):
-            here = (place[0], place[1], place[2] + j * step)
-            if _wants(mask, here, targets[t], nearest[t]):
-                for coil in range(coils):
+        for coil in range(coils):
+            for j in range(found.shape[1]):
+                if wanted[t, j]:
                     kspace[coil, z, y, x + j * step] = found[t * coils + coil, j]
 
 
@@ -91,20 +91,19 @@ def fill_lattice(lines, step, cells, mask, window, weights, out):
     ``(sources, 3)``, targets ``(targets, 3)`` and lattice positions nearest to each ``(targets,
     most, 3)``; ``weights``: complex64 ``(targets coils, coils sources)``; ``out``: k-space,
     complex64 ``(coils, z, y, x)``, of which the samples acquired are read and the missing ones
-    written, and two buffers for each chunk, complex64 ``(chunks, coils sources, run)`` and
-    ``(chunks, targets coils, run)``. Chunks change no bit: a run is a product of its own.
+    written, and buffers for each chunk: complex64 ``(chunks, coils sources, run)`` and ``(chunks,
+    targets coils, run)``, bool ``(chunks, targets, run)``. Chunks change no bit: each run is a
+    product of its own.
     """
     sources, targets, nearest = window
-    kspace, gathered, found = out
-    run = gathered.shape[2]
-    for chunk in prange(len(gathered)):
-        first, last = _part(chunk, len(gathered), len(lines)), _part(
-            chunk + 1, len(gathered), len(lines)
-        )
-        for line in range(first, last):
+    kspace, gathered, found, wanted = out
+    chunks, run = len(gathered), gathered.shape[2]
+    for chunk in prange(chunks):
+        rows, here = gathered[chunk], found[chunk]
+        for line in range(_part(chunk, chunks, len(lines)), _part(chunk + 1, chunks, len(lines))):
             for start in range(0, cells, run):
                 place = (lines[line, 0], lines[line, 1], lines[line, 2] + start * step)
-                if _any_wanted(mask, place, step, run, targets, nearest):
-                    _gather(kspace, place, step, sources, gathered[chunk])
-                    np.dot(weights, gathered[chunk], found[chunk])
-                    _scatter(mask, place, step, targets, nearest, found[chunk], kspace)
+                if _mark(mask, place, step, targets, nearest, wanted[chunk]):
+                    _gather(kspace, place, step, sources, rows)
+                    np.dot(weights, rows, here)
+                    _scatter(wanted[chunk], place, step, targets, here, kspace)

@@ -92,7 +92,8 @@ def _to_image() -> None:
 def _fill_lattice() -> None:
     at = np.array([[0, 0, 1]])
     window, weights = (at, at, at[None]), np.ones((1, 1), np.complex64)
-    out = (np.ones((1, 1, 1, 2), np.complex64), *(np.ones((1, 1, 1), np.complex64),) * 2)
+    one, wanted = np.ones((1, 1, 1), np.complex64), np.ones((1, 1, 1), np.bool_)
+    out = (np.ones((1, 1, 1, 2), np.complex64), one, one.copy(), wanted)
     fill_lattice(at - at, 2, 1, np.zeros((1, 1, 2), np.bool_), window, weights, out)
 
 

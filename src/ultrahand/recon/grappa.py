@@ -50,7 +50,7 @@ NOISE_VARIANCE = 2.0
 BLOCK_BYTES = 8 * 2**20
 """Of the windows held at a time while calibrating."""
 
-PANEL = 64
+PANEL = 32
 """Rows of the normal equations to a task."""
 
 RUN_BYTES = 2**20
@@ -238,6 +238,7 @@ def fill(
     scratch = (
         np.empty((chunks, coils * n_s, run), np.complex64),
         np.empty((chunks, n_t * coils, run), np.complex64),
+        np.empty((chunks, n_t, run), np.bool_),
     )
     places = (window.sources, window.targets, window.nearest)
     with one_blas_thread(), kernels.threads(threads):

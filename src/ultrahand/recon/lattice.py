@@ -26,6 +26,9 @@ Shape = tuple[int, int, int]
 
 AXES = ("z", "y", "x")
 
+FEW = 500
+"""Positions looked at one by one: they mostly tell the lattice, which all then confirm."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,14 +65,7 @@ class Lattice:
 
     def positions(self, shape: tuple[int, ...]) -> Bools:
         """Return which positions of a grid from 0 on belong to the lattice."""
-        grid = np.indices(shape, sparse=True)
-        inside = np.ones(shape, np.bool_)
-        left = [at - o for at, o in zip(grid, self.offset.tolist(), strict=True)]
-        for axis, row in enumerate(self.basis.tolist()):
-            turns = left[axis] // row[axis]
-            inside &= left[axis] == turns * row[axis]
-            left = [rest - turns * step for rest, step in zip(left, row, strict=True)]
-        return inside
+        return _on_lattice(self.basis, self.offset, shape)
 
 
 def find_lattice(mask: Bools, *, block: Block | None = None) -> Lattice:
@@ -99,11 +95,12 @@ def find_lattice(mask: Bools, *, block: Block | None = None) -> Lattice:
     outside = few.copy()
     if small is not None:
         outside[small] = False
-    points = np.argwhere(outside)
-    if not len(points):
-        return Lattice(shape=_three(mask.shape), basis=np.eye(3, dtype=np.int64), offset=points.sum(0))
+    if not outside.any():
+        return Lattice(
+            shape=_three(mask.shape), basis=np.eye(3, dtype=np.int64), offset=np.zeros(3, np.int64)
+        )
     constant = [axis for axis in range(3) if few.shape[axis] == 1]
-    basis = _spanned(points - points[0], np.eye(3, dtype=np.int64)[constant])
+    basis, first = _spanned(outside, np.eye(3, dtype=np.int64)[constant])
     for axis, name in enumerate(AXES):
         if not basis[axis, axis]:
             raise InputError(
@@ -112,7 +109,7 @@ def find_lattice(mask: Bools, *, block: Block | None = None) -> Lattice:
                 expected="at least two acquired positions outside the calibration",
                 remedy="give the mask of all acquired lines",
             )
-    lattice = Lattice(shape=_three(mask.shape), basis=basis, offset=points[0])
+    lattice = Lattice(shape=_three(mask.shape), basis=basis, offset=first)
     _check_complete(lattice, few)
     return lattice
 
@@ -173,18 +170,34 @@ def residues(basis: Int64, positions: Int64) -> Int64:
     return rest
 
 
-def _spanned(points: Int64, rows: Int64) -> Int64:
-    """Return the basis of the lattice that `points` and `rows` span.
+def _spanned(outside: Bools, rows: Int64) -> tuple[Int64, Int64]:
+    """Return the basis of the lattice of acquired positions and `rows`, and one position.
 
     Each turn adds a vector the lattice lacks, which at least halves it: there are few.
     """
-    basis = hermite(rows)
-    while True:
-        rest = residues(basis, points)
-        missing = np.flatnonzero(rest.any(axis=1))
-        if not len(missing):
-            return basis
-        basis = hermite(np.concatenate([basis, rest[missing[:8]]]))
+    places = np.flatnonzero(outside)
+    first, basis = _points(places[:1], outside)[0], hermite(rows)
+    while len(places):
+        rest = residues(basis, _points(places[:FEW], outside) - first)
+        while (missing := rest.any(axis=1)).any():
+            basis = hermite(np.concatenate([basis, rest[missing][:8]]))
+            rest = residues(basis, rest[missing])
+        places = np.flatnonzero(outside & ~_on_lattice(basis, first, outside.shape))
+    return basis, first
+
+
+def _points(places: Int64, array: Bools) -> Int64:
+    return np.stack(np.unravel_index(places, array.shape), axis=1).astype(np.int64)
+
+
+def _on_lattice(basis: Int64, offset: Int64, shape: tuple[int, ...]) -> Bools:
+    inside = np.ones(shape, np.bool_)
+    left = [at - o for at, o in zip(np.indices(shape, sparse=True), offset.tolist(), strict=True)]
+    for axis, row in enumerate(basis.tolist()):
+        turns = left[axis] // row[axis] if row[axis] else np.zeros(1, np.int64)
+        inside &= left[axis] == turns * row[axis]
+        left = [r - turns * step if step else r for r, step in zip(left, row, strict=True)]
+    return inside
 
 
 def _grown(mask: Bools, centre: list[int], turns: list[tuple[int, ...]]) -> list[list[int]]:
@@ -208,11 +221,16 @@ def _check_complete(lattice: Lattice, mask: Bools) -> None:
     """Refuse a mask that leaves out positions of the lattice between acquired ones."""
     wanted = lattice.positions(mask.shape)
     acquired = mask & wanted
-    holes = np.zeros(mask.shape, np.bool_)
-    for axis in range(3):
-        before = np.logical_or.accumulate(acquired, axis)
-        after = np.flip(np.logical_or.accumulate(np.flip(acquired, axis), axis), axis)
-        holes |= wanted & ~acquired & before & after
+    holes = wanted & ~acquired
+    around = np.zeros(mask.shape, np.bool_)
+    for axis, n in enumerate(mask.shape):
+        if n > 2 and holes.any():
+            lines = np.moveaxis(acquired, axis, -1)
+            first, last = lines.argmax(axis=-1), n - 1 - lines[..., ::-1].argmax(axis=-1)
+            at = np.arange(n)  # a line without a sample begins at 0 and ends at n - 1
+            within = (at > first[..., None]) & (at < last[..., None]) & lines.any(-1)[..., None]
+            around |= np.moveaxis(within, -1, axis)
+    holes &= around
     if holes.any():
         rows = ", ".join(str(tuple(row)) for row in lattice.basis.tolist())
         raise InputError(
