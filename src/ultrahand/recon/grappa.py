@@ -47,6 +47,10 @@ Complex128 = NDArray[np.complex128]
 NOISE_VARIANCE = 2.0
 """Of a whitened complex sample."""
 
+FLOOR = 1e-12
+"""Least damping over the greatest square of a source: well above the rounding of the equations, and
+of no weight beside the rounding of the data."""
+
 BLOCK_BYTES = 8 * 2**20
 """Of the windows held at a time while calibrating."""
 
@@ -121,14 +125,14 @@ def grappa(
     block = calibration_block(mask)
     lattice = find_lattice(mask, block=block)
     if calibration is None:
-        if block is None:
+        if block is None and lattice.rate > 1:
             raise InputError(
                 "calibration",
                 found="no acquired sample at the centre of k-space",
                 expected="a fully sampled block around it",
                 remedy="give the calibration lines separately",
             )
-        calibration = kspace[(slice(None), *block)]
+        calibration = kspace[(slice(None), *(block or ()))]
     weights = calibrate(calibration, lattice, kernel=kernel, threads=threads)
     return fill(kspace, mask, weights, threads=threads), weights
 
@@ -155,8 +159,8 @@ def calibrate(
     kernel
         Acquired samples along z, y, x; see `default_kernel`.
     damping
-        Factor of the :math:`\lambda` above. Below it stays what keeps the equations solvable in
-        double precision, so that 0 is allowed.
+        Factor of the :math:`\lambda` above. At 0 what `FLOOR` says stays, so that the
+        equations have a solution.
     threads
         Cores; the result is the same for any number.
 
@@ -165,20 +169,23 @@ def calibrate(
     InputError
         If the calibration is too small, not finite or empty.
     """
-    calibration = _checked(calibration, "calibration")
     require(damping >= 0 and math.isfinite(damping), f"damping must be >= 0, got {damping}")
     require(threads >= 1, f"threads must be >= 1, got {threads}")
+    require(
+        calibration.ndim == 4 and calibration.size > 0,
+        f"calibration must be (coils, z, y, x), got {calibration.shape}",
+    )
     window = window_of(lattice, kernel)
     coils, n_t, n_s = len(calibration), len(window.targets), len(window.sources)
     n, windows, extra = coils * n_s, 0, 0.0
     values = np.zeros((n_t, coils, coils, n_s), np.complex64)
     if n_t:
+        calibration = _checked(calibration)
         windows = _count_windows(calibration.shape[1:], window)
         with one_blas_thread():
             normal = _normal_equations(calibration, window, threads)
             diagonal = normal[:n].diagonal().real
-            floor = n * np.finfo(np.float64).eps * float(diagonal.max())
-            extra = max(damping * 2 * NOISE_VARIANCE * n, floor)
+            extra = max(damping * 2 * NOISE_VARIANCE * n, FLOOR * float(diagonal.max()))
             values[:] = _solve(normal, n, extra).reshape(values.shape)
     return GrappaWeights(
         lattice=lattice, window=window, values=values, damping=extra, windows=windows
@@ -217,6 +224,8 @@ def fill(
     ------
     InputError
         If an acquired sample is not finite.
+    ultrahand.errors.RecordError
+        If shapes contradict each other, or the samples lie on another lattice.
     """
     from ultrahand import kernels
 
@@ -225,6 +234,11 @@ def fill(
     require(
         kspace.shape == expected and mask.shape == expected[1:] and mask.dtype == np.bool_,
         f"k-space must be {expected} with a boolean mask, got {kspace.shape} and {mask.shape}",
+    )
+    on = weights.lattice.positions(mask.shape)
+    require(  # calibration lines are as dense on one lattice as on another: the rest decides
+        int((mask & on).sum()) * mask.size >= int(mask.sum()) * int(on.sum()),
+        "the weights are for another lattice than the mask's: its samples are denser elsewhere",
     )
     out = _zero_filled(kspace, mask, out)
     window = weights.window
@@ -248,6 +262,42 @@ def fill(
     return out
 
 
+def grappa_bytes(
+    lattice: Lattice,
+    n_coils: int,
+    *,
+    n_x: int,
+    kernel: Shape | None = None,
+    threads: int = 1,
+) -> int:
+    """Return the bytes that `calibrate` or `fill` need at most, beside the k-space given and got.
+
+    The normal equations rule: ``16 n (n + m)`` bytes for n sources and m targets of all coils.
+    256^3 voxels of 32 coils at rate 2 x 2 take 0.2 GB, as `fill` may work in place.
+
+    Parameters
+    ----------
+    lattice
+        Of the scan.
+    n_coils
+        Coils.
+    n_x
+        Samples of a calibration line.
+    kernel, threads
+        As for `calibrate`.
+    """
+    window = window_of(lattice, kernel)
+    n, m = n_coils * len(window.sources), n_coils * len(window.targets)
+    if not m:
+        return 2 * math.prod(lattice.shape)
+    windows = 2 * max(BLOCK_BYTES, 16 * (n + m) * n_x)  # and their conjugates
+    panels = threads * 16 * PANEL * n
+    calibrating = 16 * n * (n + m) + windows + panels
+    lines, _, cells = _lines(lattice, window)
+    filling = threads * 9 * (n + m) * _run(n, cells) + 2 * math.prod(lattice.shape) + lines.nbytes
+    return max(calibrating, filling) + 8 * n * m
+
+
 def _normal_equations(calibration: Complex64, window: Window, threads: int) -> Complex128:
     """Return ``A A^H`` above ``B A^H``: of the former the lower triangle, by panels of rows.
 
@@ -258,15 +308,20 @@ def _normal_equations(calibration: Complex64, window: Window, threads: int) -> C
     normal = np.zeros((n + m, n), np.complex128)
     with ThreadPoolExecutor(threads) as pool:
         for block in _window_blocks(calibration, window):
-            conjugate = block[:n].conj()
-
-            def add(first: int, block: Complex128 = block, other: Complex128 = conjugate) -> None:
-                last = min(first + PANEL, n + m)
-                upto = min(last, n)
-                normal[first:last, :upto] += block[first:last] @ other[:upto].T
-
-            list(pool.map(add, range(0, n + m, PANEL)))
+            _add_products(block, normal, pool)
     return normal
+
+
+def _add_products(block: Complex128, normal: Complex128, pool: ThreadPoolExecutor) -> None:
+    n = normal.shape[1]
+    conjugate = block[:n].conj()
+
+    def add(first: int) -> None:
+        last = min(first + PANEL, len(normal))
+        upto = min(last, n)
+        normal[first:last, :upto] += block[first:last] @ conjugate[:upto].T
+
+    list(pool.map(add, range(0, len(normal), PANEL)))
 
 
 def _window_blocks(calibration: Complex64, window: Window) -> Iterator[Complex128]:
@@ -277,11 +332,11 @@ def _window_blocks(calibration: Complex64, window: Window) -> Iterator[Complex12
     n_s, n_t = len(sources), len(targets)
     step = max(1, BLOCK_BYTES // (16 * coils * (n_s + n_t) * n_x))
     for z0, y0 in product(range(n_z), range(0, n_y, step)):
-        lines = min(step, n_y - y0)
+        lines, place = min(step, n_y - y0), np.array([z0, y0, 0])
         block = np.empty((coils * (n_s + n_t), lines, n_x), np.complex128)
-        for s, (z, y, x) in enumerate(sources + (z0, y0, 0)):
+        for s, (z, y, x) in enumerate(sources + place):
             block[s : coils * n_s : n_s] = calibration[:, z, y : y + lines, x : x + n_x]
-        for t, (z, y, x) in enumerate(targets + (z0, y0, 0)):
+        for t, (z, y, x) in enumerate(targets + place):
             rows = slice(coils * (n_s + t), coils * (n_s + t + 1))
             block[rows] = calibration[:, z, y : y + lines, x : x + n_x]
         yield block.reshape(len(block), -1)
@@ -331,18 +386,16 @@ def _count_windows(shape: tuple[int, ...], window: Window) -> int:
 def _zero_filled(kspace: Complex64, mask: Bools, out: Complex64 | None) -> Complex64:
     """Return the acquired samples in `out` or a new grid, zero elsewhere."""
     if out is None:
-        out = np.zeros(kspace.shape, np.complex64)
+        out = np.empty(kspace.shape, np.complex64)
     require(
         out.shape == kspace.shape and out.dtype == np.complex64 and out.flags.c_contiguous,
         "out must be complex64 in C order, of the shape of k-space",
     )
     missing = ~mask
     for coil, filled in zip(kspace, out, strict=True):
-        if out is kspace:
-            np.copyto(filled, 0, where=missing)
-        else:
-            filled.fill(0)
-            np.copyto(filled, coil, where=mask)
+        if out is not kspace:
+            np.copyto(filled, coil)
+        np.copyto(filled, 0, where=missing)
         _check_finite(filled, "k-space")
     return out
 
@@ -367,16 +420,18 @@ def _run(rows: int, cells: int) -> int:
     return -(-cells // -(-cells // most))
 
 
-def _checked(data: Complex64, name: str) -> Complex64:
-    data = np.ascontiguousarray(data, np.complex64)
-    require(data.ndim == 4 and data.size > 0, f"{name} must be (coils, z, y, x), got {data.shape}")
-    for coil in data:
-        _check_finite(coil, name)
-    if not data.any():
+def _checked(calibration: Complex64) -> Complex64:
+    calibration = np.ascontiguousarray(calibration, np.complex64)
+    for coil in calibration:
+        _check_finite(coil, "calibration")
+    if not calibration.any():
         raise InputError(
-            name, found="only zeros", expected="measured samples", remedy="give the acquired data"
+            "calibration",
+            found="only zeros",
+            expected="measured samples",
+            remedy="give the lines that were acquired",
         )
-    return data
+    return calibration
 
 
 def _check_finite(data: Complex64, name: str) -> None:

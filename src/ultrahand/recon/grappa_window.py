@@ -6,17 +6,19 @@ One window serves all missing positions: the cell of the lattice around its midd
 The window is a box. With :math:`b_j` the shortest basis of the lattice (each row given to the axis
 it points along), and :math:`n_j` acquired samples wanted along each,
 
-.. math:: w_a = \sqrt{\textstyle\sum_j (n_j b_{ja})^2}, \qquad
+.. math:: w_a = \gamma \sqrt{\textstyle\sum_j (n_j b_{ja})^2}, \qquad
           m = \tfrac{1}{2} \textstyle\sum_{n_j\ even} b_j
 
-are its widths (those of the box that extends along each axis as the parallelepiped of the
-:math:`n_j b_j` does, in the root mean square) and its middle. The sources are the positions of the
-lattice inside the open box. On a rectangular lattice these are exactly :math:`n_z n_y n_x` samples;
-on an oblique one about as many, as near to the middle as they come. The set is symmetric about m.
+are its widths (in the proportions of the parallelepiped of the :math:`n_j b_j`) and its middle,
+with :math:`\gamma = 1` for an axis that shares no basis vector with another and else such that the
+box has the volume of the parallelepiped. The sources are the positions of the lattice inside the
+open box. On a rectangular lattice these are exactly :math:`n_z n_y n_x` samples; on an oblique one
+about as many, as near to the middle as they come. The set is symmetric about m.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import permutations
 from typing import final
@@ -24,7 +26,7 @@ from typing import final
 import numpy as np
 
 from ultrahand.recon.lattice import Int64, Lattice, Shape, residues
-from ultrahand.records.arrays import freeze, require
+from ultrahand.records.arrays import Float64, freeze, require
 
 ACCELERATED, FULL = 4, 5
 """Samples of the default kernel along undersampled and other axes."""
@@ -84,12 +86,23 @@ def window_of(lattice: Lattice, kernel: Shape | None = None) -> Window:
     steps = shortest_basis(lattice)
     counts = np.array(kernel)[:, None]
     middle = ((counts + 1) % 2 * steps).sum(axis=0)  # twice m
-    width = ((counts * steps) ** 2).sum(axis=0)  # squared
-    reach = (np.sqrt(width).astype(int) + np.abs(middle)) // 2 + 1
+    width = _widths(counts * steps)
+    reach = (width.astype(int) + np.abs(middle)) // 2 + 1
     near = _lattice_positions(lattice, reach)
-    sources = near[((2 * near - middle) ** 2 < width).all(axis=1)]
+    sources = near[(np.abs(2 * near - middle) < width).all(axis=1)]
     targets = _targets(lattice, middle)
     return Window(sources=sources, targets=targets, nearest=_nearest(lattice, targets))
+
+
+def _widths(edges: Int64) -> Float64:
+    """Return w for the edges of the parallelepiped; they are whole numbers where gamma is 1."""
+    width = np.sqrt((edges**2).sum(axis=0))
+    shared = width != np.abs(edges.diagonal())
+    if shared.any():
+        volume = abs(float(np.linalg.det(edges)))
+        excess = math.prod(width.tolist()) / volume
+        width[shared] /= excess ** (1 / int(shared.sum()))
+    return width
 
 
 def shortest_basis(lattice: Lattice) -> Int64:

@@ -101,16 +101,29 @@ def find_lattice(mask: Bools, *, block: Block | None = None) -> Lattice:
         )
     constant = [axis for axis in range(3) if few.shape[axis] == 1]
     basis, first = _spanned(outside, np.eye(3, dtype=np.int64)[constant])
-    for axis, name in enumerate(AXES):
-        if not basis[axis, axis]:
-            raise InputError(
-                f"sampling along {name}",
-                found="one direction of lines only: no step along it can be told",
-                expected="at least two acquired positions outside the calibration",
-                remedy="give the mask of all acquired lines",
-            )
+    missing = [name for name, step in zip(AXES, basis.diagonal(), strict=True) if not step]
+    left = [a for a in range(3) if small is not None and few[small].shape[a] < few.shape[a]]
+    if len(left) == 1 and missing in ([], [AXES[left[0]]]):
+        basis = _refined(basis, first, few, left[0])
+    elif missing:
+        raise InputError(
+            f"sampling along {missing[0]}",
+            found="samples at one position only: no step along it can be told",
+            expected="at least two acquired positions outside the calibration",
+            remedy="give the mask of all acquired lines",
+        )
     lattice = Lattice(shape=_three(mask.shape), basis=basis, offset=first)
-    _check_complete(lattice, few)
+    holes, wanted = _holes(basis, first, few)
+    if holes:
+        rows = ", ".join(str(tuple(row)) for row in basis.tolist())
+        raise InputError(
+            "sampling mask",
+            found=f"{holes} of {wanted} positions missing between acquired ones of the lattice "
+            f"(z, y, x) {rows}, rate {lattice.rate}",
+            expected="outside a calibration block, every position of one lattice",
+            remedy="give the mask of the accelerated lines and the calibration separately, or "
+            "reconstruct by an iterative method",
+        )
     return lattice
 
 
@@ -129,8 +142,9 @@ def calibration_block(mask: Bools) -> Block | None:
     centre = [n // 2 for n in few.shape]
     if not few[tuple(centre)]:
         return None
-    orders = [[(axis,) for axis in order] for order in permutations(range(3))]
-    blocks = [_grown(few, centre, order) for order in [[(0, 1, 2)], *orders]]
+    orders: list[list[tuple[int, ...]]] = [[(0, 1, 2)]]
+    orders += [[(axis,) for axis in order] for order in permutations(range(3))]
+    blocks = [_grown(few, centre, order) for order in orders]
     best = max(blocks, key=lambda block: math.prod(stop - start for start, stop in block))
     whole = zip(best, few.shape, mask.shape, strict=True)
     z, y, x = (slice(0, n) if size == 1 else slice(*ends) for ends, size, n in whole)
@@ -217,30 +231,34 @@ def _grown(mask: Bools, centre: list[int], turns: list[tuple[int, ...]]) -> list
     return block
 
 
-def _check_complete(lattice: Lattice, mask: Bools) -> None:
-    """Refuse a mask that leaves out positions of the lattice between acquired ones."""
-    wanted = lattice.positions(mask.shape)
+def _refined(basis: Int64, offset: Int64, mask: Bools, axis: int) -> Int64:
+    """Return the finest complete lattice with a smaller step along the only axis left over.
+
+    A block that spans the other axes may hold all but a few of the lattice's planes, whose steps
+    are then multiples of its own. In two axes it cannot: each row has positions beside it.
+    """
+    period = int(basis[axis, axis]) or mask.shape[axis]
+    for step in range(1, period):
+        finer = hermite(np.concatenate([basis, step * np.eye(3, dtype=np.int64)[[axis]]]))
+        if (not basis[axis, axis] or period % step == 0) and not _holes(finer, offset, mask)[0]:
+            return finer
+    return basis
+
+
+def _holes(basis: Int64, offset: Int64, mask: Bools) -> tuple[int, int]:
+    """Count positions of a lattice that are missing between acquired ones, and all positions."""
+    wanted = _on_lattice(basis, offset, mask.shape)
     acquired = mask & wanted
-    holes = wanted & ~acquired
+    missing = wanted & ~acquired
     around = np.zeros(mask.shape, np.bool_)
     for axis, n in enumerate(mask.shape):
-        if n > 2 and holes.any():
+        if n > 2 and missing.any():
             lines = np.moveaxis(acquired, axis, -1)
             first, last = lines.argmax(axis=-1), n - 1 - lines[..., ::-1].argmax(axis=-1)
-            at = np.arange(n)  # a line without a sample begins at 0 and ends at n - 1
-            within = (at > first[..., None]) & (at < last[..., None]) & lines.any(-1)[..., None]
-            around |= np.moveaxis(within, -1, axis)
-    holes &= around
-    if holes.any():
-        rows = ", ".join(str(tuple(row)) for row in lattice.basis.tolist())
-        raise InputError(
-            "sampling mask",
-            found=f"{int(holes.sum())} of {int(wanted.sum())} positions missing between acquired "
-            f"ones of the lattice (z, y, x) {rows}, rate {lattice.rate}",
-            expected="outside a calibration block, every position of one lattice",
-            remedy="give the mask of the accelerated lines and the calibration separately, or "
-            "reconstruct by an iterative method",
-        )
+            at = np.arange(n)  # a line without a sample would begin at 0 and end at n - 1
+            within = (at > first[..., None]) & (at < last[..., None])
+            around |= np.moveaxis(within & lines.any(axis=-1, keepdims=True), -1, axis)
+    return int((missing & around).sum()), int(wanted.sum())
 
 
 def _without_constant_axes(mask: Bools, block: Block | None) -> tuple[Bools, Block | None]:
