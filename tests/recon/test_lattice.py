@@ -6,7 +6,8 @@ import pytest
 from reference.grappa import on_lattice
 from ultrahand.errors import InputError, RecordError
 from ultrahand.recon.grappa_window import default_kernel, shortest_basis, window_of
-from ultrahand.recon.lattice import Lattice, calibration_block, find_lattice
+from ultrahand.recon.lattice import Lattice
+from ultrahand.recon.lattice_search import calibration_block, find_lattice
 
 # basis (z, y, x) in Hermite normal form, offset
 LATTICES = {

@@ -30,7 +30,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from ultrahand.numerics.blas import one_blas_thread
-from ultrahand.recon.grappa import GrappaWeights
+from ultrahand.recon.grappa_weights import GrappaWeights
 from ultrahand.recon.lattice import Int64
 from ultrahand.records.arrays import Complex64, Float32, require
 
@@ -49,7 +49,7 @@ def grappa_noise(
     Parameters
     ----------
     weights
-        From `ultrahand.recon.grappa.calibrate`, of whitened data.
+        From `ultrahand.recon.grappa_weights.calibrate`, of whitened data.
     combination
         :math:`p`, ``(coils, z, y, x)``: for the image of one coil 1 there and 0 in the others, for
         a root sum of squares the images over their root sum of squares, :math:`m / |m|`; for
