@@ -168,7 +168,7 @@ def test_blocks_of_windows_and_runs_of_cells_make_up_the_whole(rng, monkeypatch)
     data = noisy_coils(rng, shape)
     weights = calibrate(data, find_lattice(mask), kernel=kernel)
     filled = fill(data, mask, weights)
-    monkeypatch.setattr(equations, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(equations, "PLACES", 1)
     monkeypatch.setattr(filling, "RUN_BYTES", 1)  # 16 cells at least: 40 are three runs
     again = calibrate(data, find_lattice(mask), kernel=kernel)
     # The order of a sum in double precision, seen through rounding to single.
@@ -296,7 +296,7 @@ def test_memory_is_as_announced(rng):
     announced = grappa_bytes(lattice, 16, n_x=64, threads=2)
     assert announced / 2 < peak < 1.05 * announced  # blocks are filled to half at least
     large = Lattice(shape=(256, 256, 256), basis=np.diag([2, 2, 1]), offset=np.zeros(3))
-    assert grappa_bytes(large, 32, n_x=256, threads=2) < 0.35e9
+    assert grappa_bytes(large, 32, n_x=256, threads=2) < 0.5e9
 
 
 def noise_covariance(weights, shape, basis, offset, voxel):

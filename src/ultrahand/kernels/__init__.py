@@ -12,7 +12,7 @@ from ultrahand.kernels.adaptive import (
     walsh,
 )
 from ultrahand.kernels.chi import chi_sd
-from ultrahand.kernels.grappa import fill_lattice
+from ultrahand.kernels.grappa import fill_lattice, keep_acquired
 from ultrahand.kernels.lines import ELEMENT, line_plan
 from ultrahand.kernels.mode_sums import interpolate_sums
 from ultrahand.kernels.normal import coils_to_planes, planes_through_spectrum, planes_to_image
@@ -33,6 +33,7 @@ __all__ = [
     "dominant_eigenvector",
     "fill_lattice",
     "interpolate_sums",
+    "keep_acquired",
     "line_plan",
     "plane_covariances",
     "planes_through_spectrum",

@@ -83,6 +83,21 @@ def _scatter(wanted, place, step, targets, found, kspace):
 
 
 @kernel(parallel=True)
+def keep_acquired(kspace, mask, out):
+    """Copy what was acquired, zero elsewhere.
+
+    ``kspace``: complex64 ``(coils, z, y, x)``; ``mask``: bool ``(z, y, x)``; ``out``: as `kspace`,
+    and may be it.
+    """
+    coils, n_z, n_y, n_x = kspace.shape
+    for row in prange(coils * n_z):
+        coil, z = row // n_z, row % n_z
+        for y in range(n_y):
+            for x in range(n_x):
+                out[coil, z, y, x] = kspace[coil, z, y, x] if mask[z, y, x] else 0
+
+
+@kernel(parallel=True)
 def fill_lattice(lines, step, cells, mask, window, weights, out):
     """Give the missing samples as a linear combination of acquired ones.
 

@@ -15,7 +15,7 @@ from ultrahand.kernels.adaptive import (
     walsh,
 )
 from ultrahand.kernels.chi import chi_sd
-from ultrahand.kernels.grappa import fill_lattice
+from ultrahand.kernels.grappa import fill_lattice, keep_acquired
 from ultrahand.kernels.lines import ELEMENT, line_plan
 from ultrahand.kernels.mode_sums import interpolate_sums
 from ultrahand.kernels.normal import coils_to_planes, planes_through_spectrum, planes_to_image
@@ -97,6 +97,10 @@ def _fill_lattice() -> None:
     fill_lattice(at - at, 2, 1, np.zeros((1, 1, 2), np.bool_), window, weights, out)
 
 
+def _keep_acquired() -> None:
+    keep_acquired(_images(), np.ones((2, 2, 2), np.bool_), _images())
+
+
 def _planes_of_coils() -> tuple[np.ndarray, ...]:
     shapes = [(1, 1, 1, 1, 1, ELEMENT), (1, 2, LANES * ELEMENT), (1, 1, LANES, 1, ELEMENT)]
     return tuple(np.zeros(shape, np.float32) for shape in [*shapes, (1, 1, ELEMENT)])
@@ -125,6 +129,7 @@ EXAMPLES: dict[str, Callable[[], None]] = {
     "planes_through_spectrum": _through_spectrum,
     "planes_to_image": _to_image,
     "fill_lattice": _fill_lattice,
+    "keep_acquired": _keep_acquired,
 }
 """One line a kernel: a call with its real types on an array of a few numbers."""
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,8 @@ from ultrahand.records.arrays import Complex64
 
 Complex128 = NDArray[np.complex128]
 
-BLOCK_BYTES = 8 * 2**20
-"""Of the windows held at a time."""
+PLACES = 1024
+"""Of the window, held at a time: enough for products that the processor's speed limits."""
 
 PANEL = 48
 """Rows of the products to a task."""
@@ -57,15 +57,21 @@ def normal_equations(calibration: Complex64, window: Window, threads: int) -> Co
     """
     coils = len(calibration)
     n, m = coils * len(window.sources), coils * len(window.targets)
-    steps, reach = _steps(window, calibration.shape[3] - window.extent[2] + 1)
-    normal = np.zeros((n + m, n), np.complex128)
-    common = np.zeros((n // steps + m, n), np.complex128)
+    n_x = calibration.shape[3] - window.extent[2] + 1
+    steps, reach = _steps(window, n_x)
+    lines = n // steps
+    common = np.zeros((lines + m, n), np.complex128)
+    ends = [np.zeros((lines, lines * (steps - i)), np.complex128) for i in range(steps)]
     with ThreadPoolExecutor(threads) as pool:
-        for block in _window_blocks(calibration, window):
+        for block in _window_blocks(calibration, window, [slice(0, n_x)]):
             _add_common(block, steps, reach, common, pool)
-            _add_ends(block, steps, reach, normal, pool)
-    normal[n:] = common[n // steps :]
-    _spread(common[: n // steps], steps, normal[:n])
+        if reach:
+            both = [slice(0, reach), slice(n_x - reach, n_x)]
+            for block in _window_blocks(calibration, window, both):
+                _add_ends(block, ends, pool)
+    normal = np.empty((n + m, n), np.complex128)
+    normal[n:] = common[lines:]
+    _spread(common[:lines], ends, normal[:n])
     return normal
 
 
@@ -81,8 +87,8 @@ def equations_bytes(n: int, m: int, n_x: int, threads: int) -> int:
     threads
         Cores.
     """
-    block = max(BLOCK_BYTES, 16 * (n + m) * n_x)
-    return 16 * (2 * n + 2 * m) * n + 3 * block + threads * 16 * PANEL * n
+    block = 16 * (n + m) * max(PLACES, n_x)
+    return 16 * (3 * n + 2 * m) * n + 3 * block + threads * 16 * PANEL * n
 
 
 def _steps(window: Window, n_x: int) -> tuple[int, int]:
@@ -115,50 +121,53 @@ def _add_common(
     list(pool.map(add, range(0, len(common), PANEL)))
 
 
-def _add_ends(
-    block: Complex128, steps: int, reach: int, normal: Complex128, pool: ThreadPoolExecutor
-) -> None:
-    """Add the products of the i-th source and those after it at the places of its own."""
-    n, places = normal.shape[1], block.shape[2]
-    lines, step = n // steps, reach // max(1, steps - 1)
-    upper = normal[:n].reshape(lines, steps, lines, steps)
+def _add_ends(block: Complex128, ends: list[Complex128], pool: ThreadPoolExecutor) -> None:
+    """Add the products of the i-th source and those after it at the places of its own.
+
+    The block holds as many places at the beginning of a line as at its end.
+    """
+    steps, (lines, n), places = len(ends), ends[0].shape, block.shape[2]
+    reach = places // 2
+    step = reach // (steps - 1)
 
     def add(i: int) -> None:
         own = np.r_[0 : reach - i * step, places - i * step : places]
         rows = block[i:n:steps][:, :, own].reshape(lines, -1)
         others = block[:n].reshape(lines, steps, -1, places)[:, i:, :, own]
-        found = rows @ others.reshape(lines * (steps - i), -1).conj().T
-        upper[:, i, :, i:] += found.reshape(lines, lines, steps - i)
+        ends[i] += rows @ others.reshape(lines * (steps - i), -1).conj().T
 
-    if reach:
-        list(pool.map(add, range(steps)))
+    list(pool.map(add, range(steps)))
 
 
-def _spread(common: Complex128, steps: int, normal: Complex128) -> None:
-    """Add the common products to all pairs of sources, and fill the other half."""
-    lines = len(common)
+def _spread(common: Complex128, ends: list[Complex128], normal: Complex128) -> None:
+    """Give all pairs of sources their common products and those of the ends, in both orders."""
+    lines, steps = len(common), len(ends)
     sums = common.reshape(lines, lines, steps)
     pairs = normal.reshape(lines, steps, lines, steps)
-    for i in range(steps):
-        for later in range(i, steps):
-            pairs[:, i, :, later] += sums[:, :, later - i]
-            if later > i:
-                pairs[:, later, :, i] = pairs[:, i, :, later].conj().T
+    for i, own in enumerate(ends):
+        pairs[:, i, :, i:] = own.reshape(lines, lines, steps - i) + sums[:, :, : steps - i]
+        for later in range(i + 1, steps):
+            pairs[:, later, :, i] = pairs[:, i, :, later].conj().T
 
 
-def _window_blocks(calibration: Complex64, window: Window) -> Iterator[Complex128]:
-    """Give sources, then targets, at all places: ``(rows, lines, places along x)`` at a time."""
+def _window_blocks(
+    calibration: Complex64, window: Window, along: list[slice]
+) -> Iterator[Complex128]:
+    """Give sources, then targets, at places `along` x: ``(rows, lines, places)`` at a time."""
     coils, *shape = calibration.shape
-    n_z, n_y, n_x = (n - e + 1 for n, e in zip(shape, window.extent, strict=True))
+    n_z, n_y, _ = (n - e + 1 for n, e in zip(shape, window.extent, strict=True))
     sources, targets = (one - window.first for one in (window.sources, window.targets))
-    n_s, n_t = len(sources), len(targets)
-    step = max(1, BLOCK_BYTES // (16 * coils * (n_s + n_t) * n_x))
+    n, n_s = coils * len(sources), len(sources)
+    places = np.cumsum([0, *(part.stop - part.start for part in along)])
+    step = max(1, PLACES // int(places[-1]))
     for z0, y0 in product(range(n_z), range(0, n_y, step)):
-        lines, place = min(step, n_y - y0), np.array([z0, y0, 0])
-        block = np.empty((coils * (n_s + n_t), lines, n_x), np.complex128)
-        for s, (z, y, x) in enumerate(sources + place):
-            block[s : coils * n_s : n_s] = calibration[:, z, y : y + lines, x : x + n_x]
-        for t, (z, y, x) in enumerate(targets + place):
-            rows = slice(coils * (n_s + t), coils * (n_s + t + 1))
-            block[rows] = calibration[:, z, y : y + lines, x : x + n_x]
+        lines = min(step, n_y - y0)
+        block = np.empty((n + coils * len(targets), lines, places[-1]), np.complex128)
+        for (first, last), part in zip(pairwise(places), along, strict=True):
+            for s, (z, y, x) in enumerate(sources + np.array([z0, y0, part.start])):
+                read = slice(x, x + last - first)
+                block[s:n:n_s, :, first:last] = calibration[:, z, y : y + lines, read]
+            for t, (z, y, x) in enumerate(targets + np.array([z0, y0, part.start])):
+                rows, read = slice(n + coils * t, n + coils * (t + 1)), slice(x, x + last - first)
+                block[rows, :, first:last] = calibration[:, z, y : y + lines, read]
         yield block
