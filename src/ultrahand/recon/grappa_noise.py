@@ -8,18 +8,24 @@ sources beyond them are zero)
 .. math:: W_{c'c}(r) = \sum_d w_{c'c}(d)\, e^{2 \pi i \sum_a d_a (r_a - N_a // 2) / N_a}.
 
 Each coil of whitened data has noise of variance 1 in the real and in the imaginary part of each
-sample, a fraction :math:`f` of the grid is sampled, and the transform is orthonormal: the aliased
-image has the variance :math:`f` in each part, the coils without correlation. So the parts of the
+sample, and the transform is orthonormal: with a fraction f of the grid sampled on the lattice, the
+aliased image has the variance f in each part, the coils without correlation. So the parts of the
 noise have the covariance :math:`C(r) = f W W^H` between the coils of one voxel, and a combination
-:math:`p^H m` the standard deviation
+:math:`p^H m` the variance
 
-.. math:: sd(r) = \sqrt{p^H C p} = \sqrt f\, |W(r)^H p(r)|.
+.. math:: p^H C p = f\, |W(r)^H p(r)|^2.
+
+Calibration lines that stay in the grid as measured have the noise of full sampling. The kernel
+correlates neighbours in k-space only, so parts of k-space add their variances, but for their seam:
+with a fraction :math:`\kappa` of the grid in the calibration block
+
+.. math:: sd(r)^2 = (f - \kappa / R)\, |W(r)^H p(r)|^2 + \kappa\, |p(r)|^2.
+
+The weights count as known: what the noise of the calibration does to them is an error that all
+images made with them share, and no part of it.
 
 The magnitude of a root sum of squares changes to first order by :math:`Re(p^H dm)` with :math:`p =
 m / |m|`: the same formula, for a signal well above the noise (`uncertainty.first_order_limit`).
-
-Calibration lines that stay in the grid as measured are no part of it: where they lie, noise is that
-of measured samples, and less correlated. With few of them the difference is small.
 """
 
 from __future__ import annotations
@@ -31,15 +37,15 @@ import numpy as np
 
 from ultrahand.numerics.blas import one_blas_thread
 from ultrahand.recon.grappa_weights import GrappaWeights
-from ultrahand.recon.lattice import Int64
-from ultrahand.records.arrays import Complex64, Float32, require
+from ultrahand.recon.lattice import Int64, Lattice
+from ultrahand.records.arrays import Bools, Complex64, Float32, require
 
 
 def grappa_noise(
     weights: GrappaWeights,
     combination: Complex64,
     *,
-    fraction: float | None = None,
+    mask: Bools | None = None,
     threads: int = 1,
 ) -> Float32:
     r"""Return the standard deviation of each part of a combined image :math:`p^H m`.
@@ -54,9 +60,9 @@ def grappa_noise(
         :math:`p`, ``(coils, z, y, x)``: for the image of one coil 1 there and 0 in the others, for
         a root sum of squares the images over their root sum of squares, :math:`m / |m|`; for
         sensitivities S the combination of least noise of unaccelerated data, :math:`S / |S|^2`.
-    fraction
-        Of the grid that was sampled on the lattice; ``1 / rate`` if None. Less where corners or a
-        side were left out, whose missing samples are zero and so without noise.
+    mask
+        True where acquired, ``(z, y, x)``: for the fractions of k-space on the lattice and in the
+        calibration block. If None, the whole lattice and no block.
     threads
         Cores; the result is the same for any number.
 
@@ -71,12 +77,12 @@ def grappa_noise(
         If `combination` has another shape, or an option is out of range.
     """
     lattice, coils = weights.lattice, weights.n_coils
-    fraction = 1 / lattice.rate if fraction is None else fraction
     require(
         combination.shape == (coils, *lattice.shape),
         f"combination must be {(coils, *lattice.shape)}, got {combination.shape}",
     )
-    require(0 < fraction <= 1 and threads >= 1, "fraction must be in (0, 1], threads >= 1")
+    require(threads >= 1, f"threads must be >= 1, got {threads}")
+    filled, kept = _shares(lattice, mask)
     offsets, kernel = image_kernel(weights)
     phases = [_phases(offsets[:, a], n) for a, n in enumerate(lattice.shape)]
     along = np.unique(offsets[:, 2])
@@ -93,7 +99,8 @@ def grappa_noise(
         p = combination[:, z, y]
         applied = (unaliasing.conj() * p[:, None]).sum(axis=0)
         power = (applied.real**2 + applied.imag**2).sum(axis=0)
-        out[z, y] = np.sqrt(np.float32(fraction) * power)
+        own = (p.real**2 + p.imag**2).sum(axis=0)
+        out[z, y] = np.sqrt(np.float32(filled) * power + np.float32(kept) * own)
 
     with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         list(pool.map(one, np.ndindex(lattice.shape[:2])))
@@ -128,6 +135,20 @@ def image_kernel(weights: GrappaWeights) -> tuple[Int64, Complex64]:
     np.add.at(kernel, member.reshape(-1)[1:], values)
     kernel[member.reshape(-1)[0]] += np.eye(coils, dtype=np.complex64).reshape(-1)
     return offsets, kernel
+
+
+def _shares(lattice: Lattice, mask: Bools | None) -> tuple[float, float]:
+    r"""Return :math:`f - \kappa / R` and :math:`\kappa`.
+
+    The block is told by its samples off the lattice, R - 1 of R.
+    """
+    rate = lattice.rate
+    if mask is None or rate == 1:
+        return (1.0 if mask is None else float(mask.mean())) / rate, 0.0
+    require(mask.shape == lattice.shape, f"mask must be {lattice.shape}, got {mask.shape}")
+    on = lattice.positions(mask.shape)
+    kept = int((mask & ~on).sum()) / (rate - 1) * rate / mask.size
+    return int((mask & on).sum()) / mask.size - kept / rate, kept
 
 
 def _phases(offsets: Int64, n: int) -> Complex64:
