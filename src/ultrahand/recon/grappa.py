@@ -84,7 +84,7 @@ def fill(
     A sample is filled where the position of the lattice nearest to it was acquired (or one of
     several equally near) or lies outside the grid: so corners of an elliptical scan and the side
     left out by partial Fourier stay zero, for later steps to treat. Sources that were not acquired
-    count as zero.
+    count as zero, and so do those beyond the grid: only simulated k-space goes on at its other end.
 
     Parameters
     ----------

@@ -13,10 +13,11 @@ the window gives one column of sources A and of targets B:
 The damping follows from the noise, :math:`\sigma^2 = 2` for whitened data (1 in each part). The
 noise in the sources already adds :math:`\sigma^2 W` to :math:`A A^H` in the mean, which is the
 damping that weighs the noise a sample gets, :math:`\sigma^2 |k|^2` for its row k of K, against its
-error of signal: no more is wanted for that. But K has n unknowns in each row (coils times sources)
-and is fitted to targets that miss it by a variance of :math:`\sigma^2 (1 + |k|^2)`, their own noise
-and the sources'. For such a fit the ridge of least error is n times this variance over
-:math:`|k|^2` (Hoerl, Kennard, Baldwin: Commun Stat 1975;4:105, doi:10.1080/03610927508827232):
+error of signal: no more is wanted for that, where the calibration is as noisy as the data. But K
+has n unknowns in each row (coils times sources) and is fitted to targets that miss it by a variance
+of :math:`\sigma^2 (1 + |k|^2)`, their own noise and the sources'. For such a fit the ridge of least
+error is n times this variance over :math:`|k|^2` (Hoerl, Kennard, Baldwin: Commun Stat 1975;4:105,
+doi:10.1080/03610927508827232):
 
 .. math:: \lambda = \sigma^2 n \, (1 + 1 / |k|^2).
 
@@ -46,8 +47,8 @@ NOISE_VARIANCE = 2.0
 """Of a whitened complex sample."""
 
 FLOOR = 1e-12
-"""Least damping over the greatest square of a source: well above the rounding of the equations, and
-of no weight beside the rounding of the data."""
+"""Least damping over the greatest sum of squares of a source: well above the rounding of the
+equations, and with an error of 1e-6 of the signal at most where the weights are of order 1."""
 
 
 @final
