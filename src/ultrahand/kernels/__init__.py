@@ -13,6 +13,7 @@ from ultrahand.kernels.adaptive import (
 )
 from ultrahand.kernels.chi import chi_sd
 from ultrahand.kernels.espirit import espirit_maps
+from ultrahand.kernels.grappa import fill_lattice, keep_acquired
 from ultrahand.kernels.lines import ELEMENT, line_plan
 from ultrahand.kernels.mode_sums import interpolate_sums
 from ultrahand.kernels.normal import coils_to_planes, planes_through_spectrum, planes_to_image
@@ -33,8 +34,10 @@ __all__ = [
     "combine",
     "dominant_eigenvector",
     "espirit_maps",
+    "fill_lattice",
     "interpolate_sums",
     "join_voxels",
+    "keep_acquired",
     "line_plan",
     "plane_covariances",
     "planes_through_spectrum",

@@ -16,6 +16,7 @@ from ultrahand.kernels.adaptive import (
 )
 from ultrahand.kernels.chi import chi_sd
 from ultrahand.kernels.espirit import espirit_maps
+from ultrahand.kernels.grappa import fill_lattice, keep_acquired
 from ultrahand.kernels.lines import ELEMENT, line_plan
 from ultrahand.kernels.mode_sums import interpolate_sums
 from ultrahand.kernels.normal import coils_to_planes, planes_through_spectrum, planes_to_image
@@ -101,6 +102,18 @@ def _join() -> None:
     join_voxels(np.zeros(2), np.array([[0], [1]]), np.zeros((2, 2), np.int64))
 
 
+def _fill_lattice() -> None:
+    at = np.array([[0, 0, 1]])
+    window, weights = (at, at, at[None]), np.ones((1, 1), np.complex64)
+    one, wanted = np.ones((1, 1, 1), np.complex64), np.ones((1, 1, 1), np.bool_)
+    out = (np.ones((1, 1, 1, 2), np.complex64), one, one.copy(), wanted)
+    fill_lattice(at - at, 2, 1, np.zeros((1, 1, 2), np.bool_), window, weights, out)
+
+
+def _keep_acquired() -> None:
+    keep_acquired(_images(), np.ones((2, 2, 2), np.bool_), _images())
+
+
 def _planes_of_coils() -> tuple[np.ndarray, ...]:
     shapes = [(1, 1, 1, 1, 1, ELEMENT), (1, 4, LANES * ELEMENT), (1, 1, LANES, 1, ELEMENT)]
     return tuple(np.zeros(shape, np.float32) for shape in [*shapes, (1, ELEMENT)])
@@ -130,6 +143,8 @@ EXAMPLES: dict[str, Callable[[], None]] = {
     "planes_to_image": _to_image,
     "espirit_maps": _espirit,
     "join_voxels": _join,
+    "fill_lattice": _fill_lattice,
+    "keep_acquired": _keep_acquired,
 }
 """One line a kernel: a call with its real types on an array of a few numbers."""
 
