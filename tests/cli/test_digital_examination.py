@@ -67,8 +67,8 @@ def predicted(raw, shape, affine):
         shift_hz[number] = -3.4e-6 * frequency_hz("1H", 7.0) * (found.chemical_shift_ppm != 0)
     labels = labels.astype(int)
     hz = field_hz(raw, np.linalg.solve(affine, fine), labels.shape) + shift_hz[labels]
-    phased = signal[labels] * np.exp(2j * np.pi * hz * SERIES.echo_times_s[0])
-    k = coarse(moved_along_read(phased, -hz / bandwidth_hz(labels.shape)), shape)
+    phased = signal[labels] * np.exp(-2j * np.pi * hz * SERIES.echo_times_s[0])
+    k = coarse(moved_along_read(phased, hz / bandwidth_hz(labels.shape)), shape)
     return np.abs(np.fft.fftshift(np.fft.ifftn(np.fft.ifftshift(k))))
 
 

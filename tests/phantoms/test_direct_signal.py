@@ -18,7 +18,7 @@ POINT_M = np.array([0.01, -0.02, 0.03])
 def slow_signal(plates, terms, coils, k, time_s, curves):
     """The formula in plain numpy, one sample after another."""
     out = np.empty((k.shape[0], coils.n_coils, k.shape[1]), np.complex128)
-    rate = -terms.r2star_per_s + 2j * np.pi * terms.off_resonance_hz
+    rate = -terms.r2star_per_s - 2j * np.pi * terms.off_resonance_hz
     for shot, sample in np.ndindex(k.shape[:2]):
         factor = np.where(terms.curve < 0, 1.0, curves[terms.curve, shot])
         carried = np.zeros(len(plates), np.complex128)
@@ -63,7 +63,7 @@ def test_plates_at_gauss_nodes_are_an_ellipsoid(rng):
     plates, terms = sliced_ellipsoid(item, (0.3, -0.2, 0.9), 64)
     signal = direct_signal(plates, terms, coils, k, time_s, demodulation_m=POINT_M)
     closed = PointSignal(parts=[item], coils=coils, k_per_m=k, demodulation_m=POINT_M)
-    expected = closed.lines(np.arange(5)) * np.exp((-40.0 + 2j * np.pi * 25.0) * time_s)
+    expected = closed.lines(np.arange(5)) * np.exp((-40.0 - 2j * np.pi * 25.0) * time_s)
     np.testing.assert_allclose(plates.volume_m3.sum(), np.pi * 4 / 3 * 7.2e-6, rtol=1e-12)
     # The closed form is single precision: 1e-7 of the largest.
     np.testing.assert_allclose(signal, expected, rtol=0, atol=2e-7 * np.abs(expected).max())

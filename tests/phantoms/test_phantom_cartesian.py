@@ -112,7 +112,7 @@ def expected_readout(scan, raw, row):
         part = item if scan.dimension == 3 else item.section(where)
         if part is None:
             continue
-        decay = np.exp((-item.r2star_per_s + 2j * np.pi * item.off_resonance_hz) * time_s)
+        decay = np.exp((-item.r2star_per_s - 2j * np.pi * item.off_resonance_hz) * time_s)
         for wave, weight in zip(COILS.waves_per_m, COILS.weights.T, strict=True):
             total += weight[:, None] * transform(part, k - wave) * decay
     total *= np.exp(2j * np.pi * k @ at)
@@ -267,7 +267,7 @@ def test_contrasts_decay_and_turn_between_echoes(rng):
     first, second = (
         raw.source.samples(np.flatnonzero(raw.readouts["contrast"] == echo)) for echo in (0, 1)
     )
-    factor = np.exp((-25.0 + 2j * np.pi * 60.0) * 4e-3)
+    factor = np.exp((-25.0 - 2j * np.pi * 60.0) * 4e-3)
     np.testing.assert_allclose(second, factor * first, rtol=0, atol=1e-6 * np.abs(first).max())
 
 

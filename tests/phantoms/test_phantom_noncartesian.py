@@ -102,7 +102,7 @@ def test_every_sample_is_what_the_trajectory_says(name, rng):
             part = item if scan.dimension == 3 else item.section(where)
             if part is None:
                 continue
-            decay = np.exp((-item.r2star_per_s + 2j * np.pi * item.off_resonance_hz) * time_s)
+            decay = np.exp((-item.r2star_per_s - 2j * np.pi * item.off_resonance_hz) * time_s)
             shifted = transform(part, k[:, None] - COILS.waves_per_m)
             total = total + (COILS.weights @ shifted.T) * decay
         total = total * np.exp(2j * np.pi * k @ at)

@@ -19,6 +19,7 @@ from ultrahand.phantoms.plate_stack import Stack, n_cells, spread_sources
 from ultrahand.phantoms.plates import Plates, Terms
 from ultrahand.phantoms.signal import Grid
 from ultrahand.phantoms.stack_lines import distinct, find_places, subset, wave_classes
+from ultrahand.physics.off_resonance import rate_per_s
 from ultrahand.records.arrays import Bools, Complex, Complex64, Float64, Ints
 
 LINES_AT_A_TIME = 1536
@@ -131,7 +132,7 @@ class CartesianSignal:
         across = np.concatenate([at[:, others], spans.reshape(-1, 4)], axis=1)[order]
         along = at[order, axis]
         angle = 2.0 * pi * self.grid.steps_per_m[axis] * along
-        rate = -terms.r2star_per_s + 2j * pi * terms.off_resonance_hz
+        rate = rate_per_s(terms.off_resonance_hz, terms.r2star_per_s)
         amplitude = terms.amplitude * plates.volume_m3[terms.plate]
         owner, step_s = rank[terms.plate], self.timing.step_s
         if axis == 0:

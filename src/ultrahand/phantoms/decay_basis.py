@@ -23,7 +23,7 @@ def decay_basis(
     Parameters
     ----------
     rate_per_s
-        ``-r2star + 2 pi i f`` of each term, shape ``(terms,)``.
+        ``-r2star - 2 pi i f`` of each term, shape ``(terms,)``.
     strength
         Magnitude of each term, shape ``(terms,)``.
     time_s

@@ -18,6 +18,7 @@ from ultrahand.kernels import threads as on_threads
 from ultrahand.phantoms.bessel_table import bessel_table
 from ultrahand.phantoms.coils import Coils
 from ultrahand.phantoms.plates import Plates, Terms
+from ultrahand.physics.off_resonance import PHASE_SIGN
 from ultrahand.records.arrays import Complex, Float64, Ints, Real, require
 
 POINTS_AT_A_TIME = 1 << 16
@@ -142,7 +143,7 @@ def _in_order(plates: Plates, terms: Terms) -> tuple[Ints, tuple[Real | Ints, ..
         strength.real.copy(),
         strength.imag.copy(),
         rate.reshape(-1),
-        terms.off_resonance_hz[order],
+        PHASE_SIGN * terms.off_resonance_hz[order],
         terms.curve[order] + 1,
     )
     return np.searchsorted(plate, np.arange(len(plates) + 1)), columns, rates

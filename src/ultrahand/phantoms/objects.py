@@ -1,8 +1,8 @@
 """Objects with a closed Fourier transform, in patient LPS metres.
 
 The transform is ``F(k) = integral rho(r) exp(-2 pi i k.r) d3r`` with k in cycles per metre. After
-excitation an object's signal changes as ``exp(-r2star t) exp(+2 pi i f t)``: a positive
-off-resonance f turns the phase forward in time.
+excitation an object's signal changes as ``exp(-r2star t) exp(-2 pi i f t)``: a field that is above
+that of the demodulation turns the phase as a gradient's does (`ultrahand.physics.off_resonance`).
 """
 
 from __future__ import annotations

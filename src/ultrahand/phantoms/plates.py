@@ -51,7 +51,7 @@ class Plates:
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Terms:
-    """Magnetisation: the sum over terms of ``amplitude exp((-r2star + 2 pi i f) t)``.
+    """Magnetisation: the sum over terms of ``amplitude exp((-r2star - 2 pi i f) t)``.
 
     A plate has one term or several (short and long decay; minus those of what it replaces).
     """

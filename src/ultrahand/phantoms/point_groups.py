@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import pi
 from typing import final
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from ultrahand.phantoms.decay_basis import decay_basis
 from ultrahand.phantoms.disk_points import plate_points
 from ultrahand.phantoms.plates import Plates, Terms
+from ultrahand.physics.off_resonance import rate_per_s
 from ultrahand.records.arrays import Complex, Float64, Ints
 
 
@@ -75,7 +75,7 @@ def point_groups(
     """
     at, share, owner = plate_points(plates, largest_q, 0.5 * error)
     strength = terms.amplitude * plates.volume_m3[terms.plate]
-    rate = -terms.r2star_per_s + 2j * pi * terms.off_resonance_hz
+    rate = rate_per_s(terms.off_resonance_hz, terms.r2star_per_s)
     columns = np.unique(terms.curve) + 1
     allowed = 0.5 * error * float(np.abs(strength).sum()) / len(columns)
     groups = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import pi
 from typing import TYPE_CHECKING, final
 
 import numpy as np
@@ -21,6 +20,7 @@ from ultrahand.phantoms.setting import (
 )
 from ultrahand.phantoms.signal import Signal
 from ultrahand.phantoms.thermal import complex_normal
+from ultrahand.physics.off_resonance import rate_per_s
 from ultrahand.records import ArraySource, RawData
 from ultrahand.records.arrays import Complex64, Ints, Structured, require
 from ultrahand.records.readouts import LAST_IN_MEASUREMENT_FLAG, NOISE_FLAG, REVERSE_FLAG, has
@@ -40,7 +40,7 @@ def simulate(
     """Measure objects.
 
     Every sample is the closed-form Fourier integral of coil sensitivity times density, followed
-    by the receiver at the scan's position, times ``exp((-r2star + 2 pi i off_resonance) t)`` of
+    by the receiver at the scan's position, times ``exp((-r2star - 2 pi i off_resonance) t)`` of
     each object with t counted from the excitation; then noise. A 2D slice sees an ellipsoid's
     thin cross-section and a bead averaged over the slice's thickness.
 
@@ -137,7 +137,7 @@ def _noiseless(
     time_s = echo_s[:, None] + since_echo
     for decay, signal in signals.items():
         lines = signal.lines(numbers)[member]
-        rate = -decay.r2star_per_s + 2j * pi * decay.off_resonance_hz
+        rate = complex(rate_per_s(decay.off_resonance_hz, decay.r2star_per_s))
         if rate != 0.0:
             lines *= np.exp(rate * time_s).astype(np.complex64)[:, None]
         total += lines

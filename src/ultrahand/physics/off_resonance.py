@@ -9,9 +9,6 @@ a gradient adds turns the phase backwards, so a field that anything else adds do
 (Sutton, Noll, Fessler: IEEE Trans Med Imaging 2003;22:178, doi:10.1109/TMI.2002.808360, equation 1,
 with ``omega = 2 pi f``). It follows that ``f > 0`` shows a point too far along the readout, by
 ``f / (gamma G)``, and that the phase of an image falls with the echo time.
-
-`ultrahand.phantoms` counts its frequencies the other way round, ``exp(+2 pi i f t)``: their sign
-has to be changed before they are used here.
 """
 
 from __future__ import annotations
@@ -20,16 +17,18 @@ from math import pi
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ultrahand.physics.nuclei import frequency_hz
-from ultrahand.records.arrays import Complex, Float64
+from ultrahand.records.arrays import Float64
 
 PHASE_SIGN: Final = -1.0
-"""Of the phase that a positive off-resonance adds in time; used by every field map and encoding."""
+"""Of the phase that a positive off-resonance adds in time: in every phantom, map and encoding."""
 
 
-def rate_per_s(off_resonance_hz: ArrayLike, r2star_per_s: ArrayLike = 0.0) -> Complex:
+def rate_per_s(
+    off_resonance_hz: ArrayLike, r2star_per_s: ArrayLike = 0.0
+) -> NDArray[np.complex128]:
     """Return the complex rate of the signal, ``-R2* + PHASE_SIGN 2 pi i f``.
 
     Parameters

@@ -210,7 +210,7 @@ def test_a_vial_decays_during_its_readout_as_agar_does(rng):
     centre = placement.rotation.T @ [3e-3, -4e-3, 15e-3] + placement.origin_m
     decay = 0.6 * np.exp(-t / 4e-3) + 0.4 * np.exp(-t / 19e-3)
     frequency_hz = 40.0 * 26.451900 / 100.0  # IUPAC, of the proton's
-    turned = np.exp(2j * np.pi * (frequency_hz * t - k @ centre))
+    turned = np.exp(-2j * np.pi * (frequency_hz * t + k @ centre))
     expected = 150.0 * form * decay * turned
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-8 * 150.0 * np.pi * r**2 * 2 * half)
 
@@ -225,7 +225,7 @@ def test_fat_turns_with_its_shift_and_decays_with_its_t2star():
     found = signal(sample_of(subject, fields, "1H"), np.zeros((50, 3)), t)
     shift_hz = -3.4e-6 * 42.577478518e6 * 7.0  # ppm of the proton frequency at 7 T
     volume = 4 / 3 * np.pi * 5e-3**3
-    decay = np.exp(-t / entry.proton.t2star_s + 2j * np.pi * (shift_hz - 25.0) * t)
+    decay = np.exp(-t / entry.proton.t2star_s - 2j * np.pi * (shift_hz - 25.0) * t)
     expected = 0.9 * volume * decay
     # The magneton's digits differ by 1e-7 of 1 kHz: a phase of 1e-5 in 15 ms.
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * 0.9 * volume)
