@@ -226,7 +226,8 @@ def test_a_calibration_that_determines_little_gives_finite_weights():
     lattice = Lattice(shape=(1, 16, 16), basis=np.diag([1, 2, 1]), offset=np.zeros(3))
     # The least damping is 1e-12 of the equations, some thousand times their rounding.
     for damping, tolerance in ((0, 1e-2), (1, 1e-4)):
-        weights = calibrate(np.full((2, 1, 16, 16), 100 + 50j), lattice, damping=damping)
+        data = np.full((2, 1, 16, 16), 100 + 50j)
+        weights = calibrate(data, lattice, kernel=(1, 4, 5), damping=damping)
         assert np.isfinite(weights.values).all()
         # The weights of least norm: a constant is the mean of 2 coils of 20 samples.
         np.testing.assert_allclose(weights.values, 1 / 40, rtol=tolerance)
@@ -238,8 +239,9 @@ def test_too_small_a_calibration_is_refused(rows, rng):
     lattice = Lattice(shape=(1, 30, 16), basis=np.diag([1, 3, 1]), offset=np.zeros(3))
     message = rf"found 1 x {rows} x 16, {max(0, rows - 9) * 12} places .* at least 1 x 10 x 5 lines"
     with pytest.raises(InputError, match=message):
-        calibrate(noisy_coils(rng, (1, rows, 16)), lattice)
-    assert calibrate(noisy_coils(rng, (1, 14, 16)), lattice).windows == 60
+        calibrate(noisy_coils(rng, (1, rows, 16)), lattice, kernel=(1, 4, 5))
+    weights = calibrate(noisy_coils(rng, (1, 14, 16)), lattice, kernel=(1, 4, 5))
+    assert weights.windows == 60
 
 
 def test_bad_input_is_refused(rng):

@@ -180,8 +180,10 @@ def test_the_nearest_positions_of_the_lattice_are_known():
     assert window.nearest[..., 1].tolist() == [[0, 0], [0, 4], [4, 4]]
 
 
-def test_the_default_kernel_is_one_where_there_is_one_position():
-    lattice = Lattice(shape=(1, 9, 9), basis=np.diag([1, 3, 1]), offset=np.zeros(3))
-    assert default_kernel(lattice) == (1, 4, 5)
+def test_the_default_kernel_reads_along_full_axes_only_where_they_are_long():
+    expected = {(1, 9, 32): (1, 4, 5), (1, 9, 31): (1, 4, 1), (40, 9, 9): (5, 4, 1)}
+    for shape, kernel in expected.items():
+        lattice = Lattice(shape=shape, basis=np.diag([1, 3, 1]), offset=np.zeros(3))
+        assert default_kernel(lattice) == kernel
     with pytest.raises(RecordError, match="kernel must be three numbers"):
         window_of(lattice, (1, 0, 3))

@@ -37,6 +37,11 @@ at rate 3 (2 x 5: 1.06e-2, 4 x 4: 9.7e-3, 4 x 7: 9.1e-3, 6 x 6: 1.3e-2): larger 
 places to fit them to."""
 
 
+LONG = 32
+"""Shorter axes sampled in full get one sample: at both ends two of five would lie beyond the grid,
+where weights fitted to five are wrong, and that is much of a thin slab."""
+
+
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Window:
@@ -67,9 +72,12 @@ class Window:
 
 
 def default_kernel(lattice: Lattice) -> Shape:
-    """Return the samples along z, y, x: 4 where undersampled, else 5, but 1 on an axis of one."""
-    sizes = [ACCELERATED if period > 1 else FULL for period in lattice.periods]
-    z, y, x = (k if n > 1 else 1 for k, n in zip(sizes, lattice.shape, strict=True))
+    """Return the samples along z, y, x: 4 where undersampled; else 5, or 1 on axes not `LONG`."""
+    shape, periods = lattice.shape, lattice.periods
+    z, y, x = (
+        ACCELERATED if period > 1 else FULL if n >= LONG else 1
+        for n, period in zip(shape, periods, strict=True)
+    )
     return z, y, x
 
 
