@@ -39,7 +39,7 @@ def rate_per_s(
         Rate of decay. Both broadcast.
     """
     turn = PHASE_SIGN * 2.0 * pi * np.asarray(off_resonance_hz, np.float64)
-    return 1j * turn - np.asarray(r2star_per_s, np.float64)
+    return np.asarray(1j * turn - np.asarray(r2star_per_s, np.float64), np.complex128)
 
 
 def scale_field(
