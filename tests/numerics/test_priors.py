@@ -70,7 +70,7 @@ def test_a_step_is_lowered_by_total_variation_as_by_the_closed_form():
     np.testing.assert_allclose(found.value, expected, atol=2e-3)  # |x - x*|^2 <= 2 F-gap
 
 
-def test_an_affine_image_costs_nothing_in_second_order(rng):
+def test_an_affine_image_costs_nothing_in_second_order():
     z, y, x = np.meshgrid(*map(np.arange, (4, 5, 6)), indexing="ij")
     ramp = (1 + 0.5 * z - 0.2 * y + 0.7j * x)[None].astype(np.complex64)
     found = primal_dual(
@@ -118,7 +118,7 @@ def test_squares_solve_a_linear_system(rng):
     np.testing.assert_allclose(found.value.ravel(), exact, atol=1e-5 * abs(exact).max())
 
 
-def test_power_bounds_the_largest_eigenvalue(rng):
+def test_power_bounds_the_largest_eigenvalue():
     values = np.linspace(0.1, 3, 500).reshape(5, 10, 10)
     found = largest_eigenvalue(lambda x: values * x, values.shape)
     assert found.value <= 3 * (1 + 1e-6)

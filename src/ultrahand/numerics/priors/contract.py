@@ -39,7 +39,7 @@ class Dual(Protocol):
         """Replace p by ``prox_(sigma F*)(p + sigma K ahead)``."""
 
     def measure(self, x: Complex64, /) -> tuple[float, float]:
-        """Return F(K x) and the slack ``F(K x) + F*(p) - Re <K x, p>``: 0 for the best p, else more.
+        """Return F(K x) and the slack ``F(K x) + F*(p) - Re <K x, p>``, 0 for the best p.
 
         F* is 0 for the p that occur where F is a norm.
         """
