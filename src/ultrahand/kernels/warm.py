@@ -15,6 +15,8 @@ from ultrahand.kernels.adaptive import (
     walsh,
 )
 from ultrahand.kernels.chi import chi_sd
+from ultrahand.kernels.descent import momentum_step, primal_step
+from ultrahand.kernels.differences import ascend_gradient, gradient_sums, subtract_divergence
 from ultrahand.kernels.espirit import espirit_maps
 from ultrahand.kernels.grappa import fill_lattice, keep_acquired
 from ultrahand.kernels.lines import ELEMENT, line_plan
@@ -23,7 +25,9 @@ from ultrahand.kernels.normal import coils_to_planes, planes_through_spectrum, p
 from ultrahand.kernels.plate_sums import spread_plates, sum_plates
 from ultrahand.kernels.squares import add_squares
 from ultrahand.kernels.steady import steady
+from ultrahand.kernels.tensors import ascend_tensor, descend_field, tensor_sums
 from ultrahand.kernels.unwrap import join_voxels
+from ultrahand.kernels.wavelets import haar_down, haar_up, shrink_details, wavelet_lines
 
 
 def _squares() -> None:
@@ -114,6 +118,73 @@ def _keep_acquired() -> None:
     keep_acquired(_images(), np.ones((2, 2, 2), np.bool_), _images())
 
 
+def _momentum() -> None:
+    x, w, z = (np.ones(1, np.complex64) for _ in range(3))
+    momentum_step(x, x, x, x, (np.float32(1),) * 6, (w, z, np.zeros((1, 4))))
+
+
+def _primal() -> None:
+    x, ahead, moved = (np.ones(1, np.complex64) for _ in range(3))
+    primal_step(x, x, x, np.float32(1), np.float32(1), (ahead, moved, np.zeros((1, 3))))
+
+
+def _ascend_gradient() -> None:
+    x, field, one = _frames(), _frames()[None], np.float32(1)
+    ascend_gradient(x, *_no_guide(), field, one, one, True, field.copy())
+
+
+def _divergence() -> None:
+    subtract_divergence(_frames()[None], *_no_guide(), _frames())
+
+
+def _gradient_sums() -> None:
+    field = _frames()[None]
+    gradient_sums(_frames(), *_no_guide(), field, field, True, np.zeros((1, 2)))
+
+
+def _ascend_tensor() -> None:
+    field, one = _frames()[None], np.float32(1)
+    ascend_tensor(field, *_no_guide()[:2], one, one, field.copy())
+
+
+def _descend_field() -> None:
+    p, q, v, ahead = (_frames()[None] for _ in range(4))
+    descend_field(p, q, *_no_guide()[:2], np.float32(1), (v, ahead, np.zeros(1)))
+
+
+def _tensor_sums() -> None:
+    tensor_sums(_frames()[None], *_no_guide()[:2], _frames()[None], np.zeros((1, 2)))
+
+
+def _haar_down() -> None:
+    out = (_frames(), _frames(), np.zeros((1, 1, 1)))
+    haar_down(_frames(), *_corner(), np.float32(1), out)
+
+
+def _haar_up() -> None:
+    haar_up(_frames(), *_corner(), _frames())
+
+
+def _lines() -> None:
+    wavelet_lines(np.ones((2, 2), np.float32), (1, 1, 1), 1, 0, True, _frames())
+
+
+def _shrink_details() -> None:
+    shrink_details((1, 1, 1), np.float32(1), (_frames(), np.zeros((1, 1, 1))))
+
+
+def _frames() -> np.ndarray:
+    return np.ones((1, 1, 1, 1), np.complex64)
+
+
+def _no_guide() -> tuple[np.ndarray, ...]:
+    return np.array([3]), np.ones(1, np.float32), np.zeros((0, 1), np.float32)
+
+
+def _corner() -> tuple[tuple[bool, ...], tuple[int, ...]]:
+    return (True,) * 3, (0,) * 3
+
+
 def _planes_of_coils() -> tuple[np.ndarray, ...]:
     shapes = [(1, 1, 1, 1, 1, ELEMENT), (1, 4, LANES * ELEMENT), (1, 1, LANES, 1, ELEMENT)]
     return tuple(np.zeros(shape, np.float32) for shape in [*shapes, (1, ELEMENT)])
@@ -145,6 +216,18 @@ EXAMPLES: dict[str, Callable[[], None]] = {
     "join_voxels": _join,
     "fill_lattice": _fill_lattice,
     "keep_acquired": _keep_acquired,
+    "momentum_step": _momentum,
+    "primal_step": _primal,
+    "ascend_gradient": _ascend_gradient,
+    "subtract_divergence": _divergence,
+    "gradient_sums": _gradient_sums,
+    "ascend_tensor": _ascend_tensor,
+    "descend_field": _descend_field,
+    "tensor_sums": _tensor_sums,
+    "haar_down": _haar_down,
+    "haar_up": _haar_up,
+    "wavelet_lines": _lines,
+    "shrink_details": _shrink_details,
 }
 """One line a kernel: a call with its real types on an array of a few numbers."""
 

@@ -31,3 +31,12 @@ class Solution:
     iterations: int
     residuals: tuple[float, ...]
     """The measure the solver stops at, before the first and after each iteration."""
+    objectives: tuple[float, ...] = ()
+    """What is minimised, without the constant ``|y|^2 / 2``, as often; empty where the solver has
+    no priors. Priors that change from iteration to iteration (`Wavelets` with shifts) make it
+    waver."""
+    misfit: float | None = None
+    """``<x, N x> / 2 - Re <b, x>`` of the result: half of ``|A x - y|^2 - |y|^2``."""
+    gap: float | None = None
+    """How far the objective can lie above its minimum, relative to ``|b| |x|``, if the minimiser is
+    no further from x than 0 is; None where it was not computed."""
