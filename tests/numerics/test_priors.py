@@ -155,3 +155,34 @@ def test_bad_input_is_refused():
         TotalVariation(weight=-1.0)
     with pytest.raises(RecordError):
         Wavelets(weight=1.0, axes=(0,))
+
+
+class Watched:
+    """No prior at all; writes down the step of each iteration."""
+
+    def __init__(self, *, steady):
+        self.steady, self.steps = steady, []
+
+    def prox(self, z, step, _turn, out):
+        self.steps.append(step)
+        out[...] = z
+        return 0.0
+
+    def value(self, _x):
+        return 0.0
+
+
+@pytest.mark.parametrize("steady", [True, False])
+def test_only_a_prior_that_stays_the_same_restarts_the_momentum(steady, rng):
+    """Steps grow with the momentum; each restart makes one fall."""
+    values = np.geomspace(1e-3, 1, 40).reshape(1, 1, 1, 40)
+    problem = LeastSquares(
+        normal=lambda x: (values * x).astype(np.complex64),
+        rhs=images(rng, values.shape),
+        information=1.0,
+        largest=1.0,
+    )
+    prior = Watched(steady=steady)
+    proximal_gradient(problem, prior, tolerance=0, max_iterations=150)
+    falls = (np.diff(prior.steps[:-1]) < 0).sum()
+    assert (falls > 0) == steady

@@ -5,7 +5,8 @@ The proximal optimised gradient method with adaptive restart: Kim, Fessler: J Op
 worst case as FISTA's (Beck, Teboulle: SIAM J Imaging Sci 2009;2:183, doi:10.1137/080716542). The
 momentum restarts where it points uphill (O'Donoghue, Candes: Found Comput Math 2015;15:715,
 doi:10.1007/s10208-013-9150-3), which takes effect one iteration later here: the test then costs no
-further pass over the images.
+further pass over the images. A prior that changes from iteration to iteration points uphill by
+chance, again and again: there momentum is never restarted, or none would be left.
 
 The iteration stops at a certificate. With :math:`x_k = \operatorname{prox}_{\gamma R}(z_k)`, the
 vector :math:`r = \nabla f(x_k) + (z_k - x_k) / \gamma` is a subgradient of the objective F at
@@ -134,7 +135,7 @@ def _solve(
             break
         value = prior.prox(z, pace.gamma, done, x)
         w, latest = latest, w
-        pace.turn(restart=done > 0 and uphill > 0)
+        pace.turn(restart=prior.steady and done > 0 and uphill > 0)
         progress(1)
     x *= np.float32(problem.noise_sd)
     return Solution(

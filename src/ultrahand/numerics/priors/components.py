@@ -23,6 +23,10 @@ class Components:
 
     priors: tuple[Proximal, ...]
 
+    @property
+    def steady(self) -> bool:
+        return all(prior.steady for prior in self.priors)
+
     def prox(self, z: Complex64, step: float, turn: int, out: Complex64, /) -> float:
         self._check(z)
         parts = zip(self.priors, z, out, strict=True)

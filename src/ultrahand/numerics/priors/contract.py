@@ -15,6 +15,10 @@ from ultrahand.records.arrays import Complex64, require
 class Proximal(Protocol):
     """A prior with a proximal map that is known."""
 
+    @property
+    def steady(self) -> bool:
+        """Whether the map is the same in every iteration."""
+
     def prox(self, z: Complex64, step: float, turn: int, out: Complex64, /) -> float:
         """Write the minimiser of ``|u - z|^2 / 2 + step R(u)`` to `out` and return R of it.
 

@@ -27,6 +27,10 @@ class Squares:
     def __post_init__(self) -> None:
         require_weight(self.weight)
 
+    @property
+    def steady(self) -> bool:
+        return True
+
     def prox(self, z: Complex64, step: float, _turn: int, out: Complex64, /) -> float:
         np.multiply(z, np.float32(1 / (1 + step * self.weight)), out=out)
         return self.value(out)

@@ -45,6 +45,10 @@ class LowRank:
         good = self.block is None or (len(self.block) == 3 and min(self.block) >= 1)
         require(good, f"block must be three numbers >= 1, got {self.block}")
 
+    @property
+    def steady(self) -> bool:
+        return self.shifts is None or self.block is None
+
     def prox(self, z: Complex64, step: float, turn: int, out: Complex64, /) -> float:
         return self._shrink(frames(z), step, turn, frames(out))
 

@@ -68,6 +68,10 @@ class Wavelets:
         good = bool(self.axes) and set(self.axes) <= {-3, -2, -1}
         require(good, f"axes must be some of -3, -2, -1, got {self.axes}")
 
+    @property
+    def steady(self) -> bool:
+        return self.shifts is None
+
     def prox(self, z: Complex64, step: float, turn: int, out: Complex64, /) -> float:
         shift = self._shift(z.shape[-3:], turn)
         return self.weight * self._shrink(frames(z), frames(out), step * self.weight, shift)
