@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, Final, final
 
@@ -135,7 +135,7 @@ class Stack:
         bounds = np.append(bounds[:-1][np.diff(bounds) > 1e-9], high)
         nodes, weights = [], []
         for a, b in pairwise(bounds.tolist()):
-            x, w = np.polynomial.legendre.leggauss(self._order(a, b, k_max_per_m))
+            x, w = _rule(self._order(a, b, k_max_per_m))
             nodes.append(0.5 * (b - a) * x + 0.5 * (a + b))
             weights.append(0.5 * (b - a) * w)
         return np.concatenate(nodes), np.concatenate(weights)
@@ -172,6 +172,14 @@ class Stack:
         """Return the volume, exact for these pieces."""
         s, w = self.nodes(0.0)
         return float(self.plates(s, w).volume_m3.sum())
+
+
+@lru_cache(maxsize=512)
+def _rule(order: int) -> tuple[Float64, Float64]:
+    """Return a Gauss-Legendre rule on -1 to 1; a hand asks for a few orders thousands of times."""
+    nodes, weights = np.polynomial.legendre.leggauss(order)
+    nodes.flags.writeable = weights.flags.writeable = False
+    return nodes, weights
 
 
 def tube_mm(
