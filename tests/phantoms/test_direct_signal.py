@@ -9,6 +9,7 @@ from ultrahand.errors import RecordError
 from ultrahand.phantoms import smooth_coils, uniform_coil
 from ultrahand.phantoms.direct_signal import direct_signal
 from ultrahand.phantoms.objects import Ellipsoid
+from ultrahand.phantoms.plates import Terms
 from ultrahand.phantoms.signal import PointSignal
 
 FOV_M = (0.2, 0.18, 0.24)
@@ -70,6 +71,29 @@ def test_plates_at_gauss_nodes_are_an_ellipsoid(rng):
     alone = direct_signal(plates, terms, uniform_coil(), k, 0 * time_s, demodulation_m=POINT_M)
     exact = item.form(k) * np.exp(-2j * np.pi * k @ (item.centre_m - POINT_M))
     np.testing.assert_allclose(alone[:, 0], exact, rtol=0, atol=1e-11 * exact.real.max())
+
+
+def test_a_field_that_rises_along_x_is_a_gradient_along_x(rng):
+    """Which holds the sign of the off-resonance to that of the encoding, without naming either."""
+    plates = random_plates(rng, 60, np.eye(3), normals=(0,))  # of no extent along x
+    hz_per_m = 4e4
+    at_rest, turning = (
+        Terms(
+            plate=np.arange(60),
+            amplitude=np.ones(60),
+            r2star_per_s=np.full(60, 30.0),
+            off_resonance_hz=scale * (plates.centre_m[:, 0] - POINT_M[0]),
+            curve=np.full(60, -1),
+        )
+        for scale in (0.0, hz_per_m)
+    )
+    k, time_s = rng.uniform(-300, 300, (4, 11, 3)), np.linspace(0, 5e-3, 11)
+    farther = k + hz_per_m * time_s[:, None] * np.array([1.0, 0.0, 0.0])
+    signal, expected = (
+        direct_signal(plates, terms, smooth_coils(3, FOV_M), at, time_s, demodulation_m=POINT_M)
+        for terms, at in ((turning, k), (at_rest, farther))
+    )
+    np.testing.assert_allclose(signal, expected, rtol=0, atol=1e-11 * np.abs(expected).max())
 
 
 def test_threads_do_not_change_bits(rng):
