@@ -109,7 +109,7 @@ def reconstruct(
                 for series in opened.plan.series
             ]
         workspace.watch.check(opened.raw)
-        seen = workspace.watch.findings()
+        seen = [*workspace.watch.findings(), *dict.fromkeys(workspace.notes)]
         opening.say((*known, *seen), of=title)  # not before: a refusal is one line
         for written in made:
             findings = (*known, *seen, *written.findings)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ultrahand.pipelines.memory import size_text
+from ultrahand.pipelines.sidecar import combination_of
 from ultrahand.recon.conditioning import each_block
 from ultrahand.recon.grid import on_grid
 from ultrahand.recon.watch import Watch
@@ -78,7 +79,7 @@ def describe(plan: ReconPlan, memory_bytes: int) -> list[str]:
         lines.append(
             f"recon would use {encoding.method} ({encoding.reason}) for encoding {index}: {kind}, "
             f"{x} x {y} x {z} voxels, {volumes} volume(s) in {len(mine)} file(s), "
-            f"{encoding.n_coils} channel(s), combined by {plan.combine}, "
+            f"{encoding.n_coils} channel(s), combined by {combination_of(plan, encoding)}, "
             f"{'whitened' if encoding.whitener else 'not whitened'}, "
             f"nucleus {plan.nucleus or 'unknown'}"
         )

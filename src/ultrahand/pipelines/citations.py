@@ -22,6 +22,24 @@ _CITATIONS: Final = {
             "library. SIAM J Sci Comput 2019;41:C479. doi:10.1137/18M120885X"
         ),
     ),
+    "sense": (
+        (
+            "Pruessmann KP, Weiger M, Börnert P, Boesiger P. Advances in sensitivity encoding with "
+            "arbitrary k-space trajectories. Magn Reson Med 2001;46:638. doi:10.1002/mrm.1241"
+        ),
+    ),
+    "grappa": (
+        (
+            "Griswold MA et al. Generalized autocalibrating partially parallel acquisitions "
+            "(GRAPPA). Magn Reson Med 2002;47:1202. doi:10.1002/mrm.10171"
+        ),
+    ),
+    "espirit": (
+        (
+            "Uecker M et al. ESPIRiT: an eigenvalue approach to autocalibrating parallel MRI. Magn "
+            "Reson Med 2014;71:990. doi:10.1002/mrm.24751"
+        ),
+    ),
     "rss": (
         (
             "Roemer PB et al. The NMR phased array. Magn Reson Med 1990;16:192. "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,12 +11,13 @@ import numpy as np
 from ultrahand.errors import InputError, UsageError, concerning
 from ultrahand.pipelines import compare
 from ultrahand.pipelines.options import Method, PartialFourier, ReconOptions
+from ultrahand.pipelines.parallel_plan import ParallelPlan, choose_parallel, plan_separate
 from ultrahand.recon.axes import slice_thickness_m
 from ultrahand.recon.cartesian import CartesianPlan, missing_lines, plan_cartesian, refuse_gaps
 from ultrahand.recon.frame import Plane, Stack, plane_of, stack_of
 from ultrahand.recon.noise import Whitener, measure_noise
 from ultrahand.recon.non_cartesian import NonCartesianPlan, plan_non_cartesian
-from ultrahand.records.findings import Finding, info
+from ultrahand.records.findings import Finding, Level, info
 from ultrahand.records.readouts import name_readout
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ class EncodingPlan:
     whitener: Whitener | None
     """None where the noise is not known or not used."""
     undersampled: bool
-    """Whether a Cartesian grid has gaps between its lines, which zeros would fill."""
+    """Whether a Cartesian grid has gaps between its lines, which zeros fill."""
+    parallel: ParallelPlan | None = None
+    """What calibrates `sense` and `grappa`."""
 
     @property
     def slice_order(self) -> tuple[int, ...]:
@@ -111,12 +114,16 @@ def plan_encoding(
     index = volumes[0].encoding
     rows = np.sort(np.concatenate([volume.rows for volume in volumes]))
     method, reason = _choose(raw, rows, index, options, trajectory is not None)
-    findings = [info("method", found=f"{method}: {reason}", expected="auto or a choice")]
-    cartesian = non_cartesian = None
+    findings: list[Finding] = []
+    cartesian = non_cartesian = parallel = None
     undersampled = False
-    if method is Method.FFT:
-        cartesian, undersampled, more = _cartesian(raw, volumes, rows, options)
+    if method.cartesian:
+        cartesian, gaps, more = _cartesian(raw, volumes, rows, options)
         three_d = cartesian.three_d
+        if gaps is not None or method is not Method.FFT:
+            method, reason, parallel, others = _fill(raw, cartesian, volumes, gaps, method, options)
+            more += others
+            undersampled = gaps is not None and method is Method.FFT
     else:
         non_cartesian, more = plan_non_cartesian(
             raw,
@@ -127,6 +134,7 @@ def plan_encoding(
             axes=options.trajectory_axes,
         )
         three_d = non_cartesian.three_d
+    findings.append(info("method", found=f"{method}: {reason}", expected="auto or a choice"))
     findings += more
     planes, stack, more = _frame(raw, volumes, three_d=three_d)
     findings += more
@@ -153,13 +161,37 @@ def plan_encoding(
         readout_bytes=8 * coils * int(lengths.max()),
         whitener=whitener,
         undersampled=undersampled,
+        parallel=parallel,
     )
     return plan, findings
 
 
+def _fill(
+    raw: RawData,
+    plan: CartesianPlan,
+    volumes: list[Volume],
+    gaps: Finding | None,
+    method: Method,
+    options: ReconOptions,
+) -> tuple[Method, str, ParallelPlan | None, list[Finding]]:
+    """Decide how missing lines are filled."""
+    if options.method is Method.FFT:
+        return Method.FFT, "asked for", None, [gaps] if gaps else []
+    index = volumes[0].encoding
+    coils = int(raw.readouts["active_channels"][volumes[0].rows[0]])
+    parallel, findings = plan_separate(raw, index, three_d=plan.three_d)
+    asked = options.method if method is not Method.FFT else Method.AUTO
+    method, reason, more = choose_parallel(raw, plan, parallel, volumes, coils, asked)
+    findings += more
+    if gaps is not None:
+        filled = replace(gaps, level=Level.INFO, remedy=f"filled by {method}")
+        findings.append(gaps if method is Method.FFT else filled)
+    return method, reason, None if method is Method.FFT else parallel, findings
+
+
 def _cartesian(
     raw: RawData, volumes: list[Volume], rows: Ints, options: ReconOptions
-) -> tuple[CartesianPlan, bool, list[Finding]]:
+) -> tuple[CartesianPlan, Finding | None, list[Finding]]:
     index = volumes[0].encoding
     three_d = len(np.unique(raw.readouts["kspace_encode_step_2"][rows])) > 1
     findings = compare.check_depth(raw, index, three_d=three_d)
@@ -204,10 +236,12 @@ def _choose(
     """Choose the method from the header's trajectory and what stands beside the samples."""
     stated = raw.header.encodings[index].trajectory
     has_k = bool((raw.readouts["trajectory_dimensions"][rows] > 0).all())
-    if options.method is Method.FFT:
+    if options.method.cartesian:
         if external:
-            raise UsageError("--method fft does not use --trajectory; leave one of them out")
-        return Method.FFT, "asked for"
+            raise UsageError(
+                f"--method {options.method} does not use --trajectory; leave one of them out"
+            )
+        return options.method, "asked for"
     several = len(raw.header.encodings) > 1
     if external and not (several and stated in CARTESIAN):
         return Method.GRIDDING, "an external trajectory is given"

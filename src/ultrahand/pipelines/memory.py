@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from ultrahand.errors import ResourceError
-from ultrahand.pipelines.options import Combine, PartialFourier
+from ultrahand.pipelines.options import Combine, Method, PartialFourier
 from ultrahand.recon._finufft import transform_bytes
+from ultrahand.recon.calibration import MOST
+from ultrahand.recon.cartesian_sense import block_columns
 from ultrahand.recon.conditioning import BLOCK_BYTES, in_flight
 from ultrahand.recon.density import density_bytes
+from ultrahand.recon.espirit import KERNEL
 from ultrahand.recon.gridding import EPS
+from ultrahand.recon.map_grid import COARSE
+from ultrahand.recon.normal import WORK_BYTES as NORMAL_BYTES
 
 if TYPE_CHECKING:
     from ultrahand.pipelines.encoding import EncodingPlan
@@ -48,6 +54,40 @@ def slabs_of(plan: ReconPlan, encoding: EncodingPlan) -> list[slice]:
         instead = "" if may_split else ", or use --combine rss without POCS, which goes in slabs"
         raise _too_small(limit, whole, instead)
     return [slice(a, min(a + fitting, width)) for a in range(0, width, fitting)]
+
+
+def sense_slabs(plan: ReconPlan, encoding: EncodingPlan) -> list[slice]:
+    """Cut the read axis into slabs of whole blocks whose grids fit the memory.
+
+    Raises
+    ------
+    ResourceError
+        Not even one block fits.
+    """
+    assert encoding.cartesian is not None
+    x, y, z = encoding.cartesian.axes
+    width = block_columns(encoding.n_coils, z.n_grid, y.n_grid)
+    whole, limit = _sense_needs(plan, encoding), plan.options.memory_limit
+    free = limit - sum(whole.values()) + whole["grid"]
+    fitting = max(free, 0) * x.n_image // whole["grid"] // width * width
+    if fitting < width and free < whole["grid"]:
+        raise _too_small(limit, whole | {"grid": whole["grid"] * width // x.n_image})
+    return [slice(a, min(a + fitting, x.n_image)) for a in range(0, x.n_image, fitting or width)]
+
+
+def grappa_fits(plan: ReconPlan, encoding: EncodingPlan) -> None:
+    """Refuse a grid that does not fit the memory: GRAPPA takes it whole.
+
+    Raises
+    ------
+    ResourceError
+        With what is needed for what.
+    """
+    whole = _grappa_needs(plan, encoding)
+    if sum(whole.values()) > plan.options.memory_limit:
+        raise _too_small(
+            plan.options.memory_limit, whole, ", or use --method sense, which goes in slabs"
+        )
 
 
 def coil_blocks(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> list[slice]:
@@ -94,8 +134,9 @@ def memory_needed(raw: RawData, plan: ReconPlan) -> int:
     for series in plan.series:
         encoding = plan.encodings[series.volumes[0].encoding]
         if encoding.cartesian is not None:
-            slabs_of(plan, encoding)
-            most = max(most, sum(_cartesian_needs(plan, encoding).values()))
+            fits, needs = _CARTESIAN[encoding.method]
+            fits(plan, encoding)
+            most = max(most, sum(needs(plan, encoding).values()))
             continue
         for volume in series.volumes:
             for rows in volume.slices.values():
@@ -122,6 +163,43 @@ def _cartesian_needs(plan: ReconPlan, encoding: EncodingPlan) -> Needs:
     needs = {
         "grid": (copies + 5 * _pocs(plan)) * 8 * x.n_image * y.n_grid * z.n_grid,
         "lines": 8 * (len(grid.classes) + 3) * y.n_grid * z.n_grid,
+        "blocks": _block_bytes(plan, encoding, x.n_grid / min(c.n_kept for c in grid.classes)),
+    }
+    return _with_image(needs, encoding)
+
+
+def _sense_needs(plan: ReconPlan, encoding: EncodingPlan) -> Needs:
+    grid, coils = encoding.cartesian, encoding.n_coils
+    assert grid is not None
+    x, y, z = grid.axes
+    lines = y.n_grid * z.n_grid
+    block = 8 * coils * lines * min(block_columns(coils, z.n_grid, y.n_grid), x.n_image)
+    window = math.prod(min(KERNEL, n) for n in (x.n_image, y.n_grid, z.n_grid))
+    coarse = math.prod(min(COARSE, n) for n in (x.n_image, y.n_grid, z.n_grid))
+    needs = {
+        "grid": 8 * coils * lines * x.n_image,
+        # Samples, their images, maps, and what the normal operator works in.
+        "blocks of columns": 6 * block + NORMAL_BYTES,
+        # The windows' matrix, what becomes of it, and copies on the way.
+        "calibration": 6 * 16 * (coils * window) ** 2 + 8 * coils * MOST**2 * x.n_image,
+        "maps": 20 * coils * coarse,
+        "lines": 8 * (len(grid.classes) + 6) * lines,
+        "blocks": _block_bytes(plan, encoding, x.n_grid / min(c.n_kept for c in grid.classes)),
+    }
+    return _with_image(needs, encoding)
+
+
+def _grappa_needs(plan: ReconPlan, encoding: EncodingPlan) -> Needs:
+    grid, coils = encoding.cartesian, encoding.n_coils
+    assert grid is not None
+    x, y, z = grid.axes
+    lines = y.n_grid * z.n_grid
+    sources = coils * 4 * 4 * 5  # of the default kernel, at most
+    needs = {
+        # Hybrid space, the same in k-space or centred, and coil maps where phase is asked for.
+        "grid": (3 if plan.combine is Combine.RSS else 4) * 8 * coils * lines * x.n_image,
+        "calibration": 48 * sources * (sources + 16 * coils) + 8 * coils * MOST**2 * x.n_image,
+        "lines": 8 * (len(grid.classes) + 6) * lines,
         "blocks": _block_bytes(plan, encoding, x.n_grid / min(c.n_kept for c in grid.classes)),
     }
     return _with_image(needs, encoding)
@@ -175,3 +253,13 @@ def size_text(n_bytes: int) -> str:
     if n_bytes >= 10**9:
         return f"{n_bytes / 1e9:.2f} GB"
     return f"{n_bytes / 1e6:.0f} MB" if n_bytes >= 10**6 else f"{n_bytes / 1e3:.3g} kB"
+
+
+_CARTESIAN: Final = MappingProxyType(
+    {
+        Method.FFT: (slabs_of, _cartesian_needs),
+        Method.SENSE: (sense_slabs, _sense_needs),
+        Method.GRAPPA: (grappa_fits, _grappa_needs),
+    }
+)
+"""Method to what refuses it where it does not fit, and to what it needs."""

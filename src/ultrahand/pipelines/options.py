@@ -19,8 +19,17 @@ class Method(enum.StrEnum):
     """Decided from the file; the choice and its reason are reported."""
     FFT = "fft"
     """Cartesian: Fourier transform, missing samples zero."""
+    SENSE = "sense"
+    """Cartesian: missing lines from coil sensitivities (ESPIRiT), the image that explains all."""
+    GRAPPA = "grappa"
+    """Cartesian: missing lines from their neighbours in k-space, then as FFT."""
     GRIDDING = "gridding"
     """Any trajectory: density compensation and adjoint NUFFT."""
+
+    @property
+    def cartesian(self) -> bool:
+        """Whether it takes lines of a Cartesian grid."""
+        return self in (Method.FFT, Method.SENSE, Method.GRAPPA)
 
 
 class Combine(enum.StrEnum):

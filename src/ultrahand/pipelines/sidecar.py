@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ultrahand.physics.identify import measured_frequency_hz
+from ultrahand.pipelines.options import Combine, Method
 from ultrahand.pipelines.timing import IN_TIME, FrameTimes
 from ultrahand.units import HZ_PER_MHZ
 
 if TYPE_CHECKING:
+    from ultrahand.pipelines.encoding import EncodingPlan
     from ultrahand.pipelines.plan import ReconPlan
     from ultrahand.recon.sorting import Series
     from ultrahand.records.header import Header
@@ -66,11 +68,19 @@ def sidecar_fields(
         "SliceDirection_LPS": geometry.slice_dir.tolist(),
         "ReconstructionMethod": str(encoding.method),
         "ReconstructionMethodReason": encoding.reason,
-        "CoilCombination": str(plan.combine),
+        "CoilCombination": combination_of(plan, encoding),
         "NumberOfReceiveChannels": encoding.n_coils,
         "StandardError": image.standard_error_note,
         "Provenance": provenance.as_dict(),
     }
+
+
+def combination_of(plan: ReconPlan, encoding: EncodingPlan) -> str:
+    """Return how coil images of an encoding become one."""
+    by_maps = encoding.method is Method.GRAPPA and plan.options.combine is not Combine.WALSH
+    if encoding.method is Method.SENSE or (by_maps and plan.combine is Combine.WALSH):
+        return "espirit"
+    return str(plan.combine)
 
 
 def _echo_times(header: Header, series: Series) -> float | list[float | None] | None:

@@ -108,7 +108,7 @@ def plan_cartesian(
 
 def missing_lines(
     plan: CartesianPlan, parts: list[tuple[str, Ints]], asked: tuple[int, int] | None
-) -> tuple[list[Finding], bool]:
+) -> tuple[list[Finding], Finding | None]:
     """Report lines of the encoded matrix that no readout filled.
 
     Parameters
@@ -122,8 +122,8 @@ def missing_lines(
 
     Returns
     -------
-    list of Finding, bool
-        What is missing, and whether there are gaps: an image of zeros in their place aliases.
+    list of Finding, Finding or None
+        What is missing, and apart from it gaps: an image of zeros in their place aliases.
     """
     total = 1
     for axis in plan.axes[1:]:
@@ -144,7 +144,7 @@ def missing_lines(
             )
         )
     if most >= total:
-        return findings, False
+        return findings, None
     best = filled[max(counts, key=counts.__getitem__)]
     if _in_one_piece(best):
         z, y = (int(n) for n in np.ptp(best, axis=0) + 1)
@@ -159,17 +159,15 @@ def missing_lines(
                 + (", or filled with --partial-fourier pocs" if z * y == most else ""),
             )
         )
-        return findings, False
+        return findings, None
     declared = f", acceleration {asked[0]} x {asked[1]} declared" if asked else ""
-    findings.append(
-        warning(
-            "missing lines",
-            found=f"{most} of {total} lines of the encoded matrix{declared}",
-            expected="all lines, or partial Fourier",
-            remedy="the others are zero: the image is undersampled and aliases",
-        )
+    gaps = warning(
+        "missing lines",
+        found=f"{most} of {total} lines of the encoded matrix{declared}",
+        expected="all lines, or partial Fourier",
+        remedy="the others are zero: the image is undersampled and aliases",
     )
-    return findings, True
+    return findings, gaps
 
 
 def refuse_gaps(plan: CartesianPlan, parts: list[tuple[str, Ints]]) -> None:

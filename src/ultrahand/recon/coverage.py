@@ -49,6 +49,19 @@ class Coverage:
         """Return one over the number of readouts that cover each sample, 0 where none does."""
         return _inverse(self._per_shape[self._line(rows)] @ self._masks()).astype(np.float32)
 
+    def line_counts(self) -> Ints:
+        """Return how often each line was acquired, shape ``(z, y)``, origin first."""
+        counts: Ints = self._per_shape.sum(axis=1).reshape(
+            self._plan.axes[2].n_grid, self._plan.axes[1].n_grid
+        )
+        return counts
+
+    def read_fraction(self) -> float:
+        """Return which part of an acquired line's samples was acquired, on average."""
+        counts, lines = self._patterns()
+        some = counts.any(axis=1)
+        return float(((counts[some] > 0).mean(axis=1) * lines[some]).sum() / lines[some].sum())
+
     def acquired(self) -> Bools:
         """Return which samples of the grid were acquired, shape ``(z, y, x)``, origin first."""
         y, z, x = self._plan.axes[1], self._plan.axes[2], self._plan.axes[0]
