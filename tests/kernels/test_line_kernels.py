@@ -9,7 +9,7 @@ from ultrahand.kernels import ELEMENT, LANES, line_plan
 from ultrahand.kernels._elements import turn
 from ultrahand.kernels.lines import transform
 
-LENGTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 30, 49, 97, 98, 120, 224, 600]
+LENGTHS = [*range(1, 10), 11, 13, 15, 16, 30, 34, 49, 97, 98, 120, 132, 143, 224, 286, 600]
 """Each radix alone and beside others; a radix without a butterfly alone and last."""
 
 # Each of the log2(n) steps rounds its sums of two: single precision 6e-8, double 1.1e-16.

@@ -144,7 +144,7 @@ def test_slabs_of_any_width_have_the_same_bits(rng, monkeypatch, columns):
     raw = measured(wide, rng, smooth_coils(12, FOV))
     whole = only_magnitude(raw).values
     slabs = [slice(a, min(a + columns, 50)) for a in range(0, 50, columns)]
-    monkeypatch.setattr("ultrahand.pipelines.reconstruct.slabs_of", lambda *_: slabs)
+    monkeypatch.setattr("ultrahand.pipelines.direct.slabs_of", lambda *_: slabs)
     np.testing.assert_array_equal(only_magnitude(raw).values, whole)
 
 
@@ -224,7 +224,7 @@ def test_channels_one_by_one_give_the_image_of_all(rng, monkeypatch):
     raw = measured(radial(), rng)
     whole = only_magnitude(raw).values
     monkeypatch.setattr(
-        "ultrahand.pipelines.reconstruct.coil_blocks",
+        "ultrahand.pipelines.direct.coil_blocks",
         lambda *_, **__: [slice(0, 1), slice(1, 3), slice(3, 4)],
     )
     np.testing.assert_allclose(only_magnitude(raw).values, whole, rtol=1e-5)

@@ -221,4 +221,29 @@ def _eight(v, x):
     return sums + rest
 
 
+def _odd(radix):
+    """Return the transform of an odd prime: pairs of inputs give pairs of results."""
+    half = range(1, radix // 2 + 1)
+
+    def turns(k):
+        return [2 * math.pi * (j * k % radix) / radix for j in half]
+
+    def transform(v, x):
+        both = [v.add(x[j], x[radix - j]) for j in half]
+        apart = [v.sub(x[j], x[radix - j]) for j in half]
+        y = [x[0]] * radix
+        for pair in both:
+            y[0] = v.add(y[0], pair)
+        for k in half:
+            even, odd = x[0], v.zero
+            for turn, a, b in zip(turns(k), both, apart, strict=True):
+                even = v.add(even, v.times(a, math.cos(turn)))
+                odd = v.add(odd, v.times(b, math.sin(turn)))
+            y[k], y[radix - k] = v.sub_i(even, odd), v.add_i(even, odd)
+        return y
+
+    return transform
+
+
 _TRANSFORMS = {2: _two, 3: _three, 4: _four, 5: _five, 8: _eight}
+_TRANSFORMS |= {radix: _odd(radix) for radix in (7, 11, 13)}

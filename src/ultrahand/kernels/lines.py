@@ -17,12 +17,14 @@ from ultrahand.kernels._elements import add_turned, copy
 
 ELEMENT = 2 * LANES
 
-_all = [butterfly(radix) for radix in (2, 3, 4, 5, 8)]
-_two, _three, _four, _five, _eight = _all
+_RADICES = (2, 3, 4, 5, 7, 8, 11, 13)
+"""Those with a butterfly of their own."""
+_all = [butterfly(radix) for radix in _RADICES]
+_two, _three, _four, _five, _seven, _eight, _eleven, _thirteen = _all
 _half_two, _half_four, _half_eight = (butterfly(r, read=r // 2) for r in (2, 4, 8))
-_last_two, _last_three, _last_four, _last_five, _last_eight = (
-    butterfly(radix, turned=False) for radix in (2, 3, 4, 5, 8)
-)
+_ends = [butterfly(radix, turned=False) for radix in _RADICES]
+_last_two, _last_three, _last_four, _last_five, _last_seven, _last_eight, *_ends = _ends
+_last_eleven, _last_thirteen = _ends
 _cut_two, _cut_four, _cut_eight = (
     butterfly(radix, written=radix // 2, turned=False) for radix in (2, 4, 8)
 )
@@ -66,6 +68,12 @@ def _first_step(radix, half, src, at, step, dst, rest, twiddles, back):
             _three(src, here, stride, dst, to, 1, twiddles, factor, back)
         elif radix == 5:
             _five(src, here, stride, dst, to, 1, twiddles, factor, back)
+        elif radix == 7:
+            _seven(src, here, stride, dst, to, 1, twiddles, factor, back)
+        elif radix == 11:
+            _eleven(src, here, stride, dst, to, 1, twiddles, factor, back)
+        elif radix == 13:
+            _thirteen(src, here, stride, dst, to, 1, twiddles, factor, back)
         else:
             _any_radix(radix, src, here, stride, dst, to, 1, twiddles, factor, back)
 
@@ -85,6 +93,12 @@ def _step(radix, src, dst, done, rest, twiddles, first, back):
                 _three(src, at, stride, dst, to, done, twiddles, factor, back)
             elif radix == 5:
                 _five(src, at, stride, dst, to, done, twiddles, factor, back)
+            elif radix == 7:
+                _seven(src, at, stride, dst, to, done, twiddles, factor, back)
+            elif radix == 11:
+                _eleven(src, at, stride, dst, to, done, twiddles, factor, back)
+            elif radix == 13:
+                _thirteen(src, at, stride, dst, to, done, twiddles, factor, back)
             elif radix == 2:
                 _two(src, at, stride, dst, to, done, twiddles, factor, back)
             else:
@@ -113,6 +127,12 @@ def _last_step(radix, half, src, dst, to, step, done, twiddles, first, back):
             _last_three(src, q, done, dst, here, spread, twiddles, first, back)
         elif radix == 5:
             _last_five(src, q, done, dst, here, spread, twiddles, first, back)
+        elif radix == 7:
+            _last_seven(src, q, done, dst, here, spread, twiddles, first, back)
+        elif radix == 11:
+            _last_eleven(src, q, done, dst, here, spread, twiddles, first, back)
+        elif radix == 13:
+            _last_thirteen(src, q, done, dst, here, spread, twiddles, first, back)
         else:
             _any_radix(radix, src, q, done, dst, here, spread, twiddles, first, back)
 
@@ -189,7 +209,7 @@ def line_plan(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Return what `transform` needs for lines of n: radices, factors and n.
 
-    At most one radix has no butterfly: what is left of n without its factors 2, 3 and 5. Even
+    At most one radix has no butterfly: what is left of n without its factors up to 13. Even
     radices come first and last, as far as there are any, for lines of which a half is padding.
 
     Parameters
@@ -202,7 +222,7 @@ def line_plan(
         Leave lines as they are.
     """
     radices, rest = [], 1 if identity else n
-    for radix in (5, 3, 8, 4, 2):
+    for radix in (13, 11, 7, 5, 3, 8, 4, 2):
         while rest % radix == 0:
             radices.append(radix)
             rest //= radix
@@ -214,7 +234,7 @@ def line_plan(
         p, k = np.arange(rest // radix), np.arange(1, radix)
         factors.append((p[:, None] * k / rest).ravel())
         rest //= radix
-    unusual = max([1, *(r for r in radices if r not in (2, 3, 4, 5, 8))])
+    unusual = max([1, *(r for r in radices if r not in _RADICES)])
     turns = -2 * np.pi * np.concatenate([*factors, np.arange(unusual) / unusual])
     table = np.stack([np.cos(turns), np.sin(turns)], axis=1)
     return np.array(radices, np.int64), np.ascontiguousarray(table.reshape(-1), dtype), n

@@ -141,6 +141,19 @@ def _rows_through(plane, rows, lines, plan_x, nx, spectra, place, mixed):
             turn(one, block * LANES, 1, plane, at, blocks)
 
 
+@njit(fastmath=_FLAGS)
+def _rows_scaled(plane, shape, spectra, at, mx):
+    """Multiply each row along y by its spectrum, which does not vary along x; no x transform.
+
+    ``shape``: of the plane, rows and blocks of a row; ``at``: the plane's first spectrum.
+    """
+    rows, blocks = shape
+    for y in range(rows):
+        weight = spectra[at + (y // LANES) * mx * LANES + y % LANES]
+        for i in range(y * blocks * ELEMENT, (y + 1) * blocks * ELEMENT):
+            plane[i] *= weight
+
+
 @kernel(parallel=True)
 def planes_through_spectrum(nx, plan_y, plan_x, spectra, out):
     """Transform each plane of `work` along y and x, multiply by the spectra, and go back.
@@ -172,7 +185,11 @@ def planes_through_spectrum(nx, plan_y, plan_x, spectra, out):
                     source = (flat, start + block, blocks, ny)
                     target = (plane, k * apart + block, blocks, my)
                     transform(source, target, a, b, plan_y, 0)
-            for y in range(blocks_y):
+            scaled = len(plan_x[0]) == 0 and number == 1
+            if scaled:
+                at = z % planes_z * blocks_y * mx * LANES
+                _rows_scaled(plane, (my, blocks), values, at, mx)
+            for y in range(0 if scaled else blocks_y):
                 rows = (y * LANES * blocks, apart, blocks)
                 place = ((z % planes_z * blocks_y + y) * mx * LANES, pairs_apart)
                 lines = (one, other, a, b, stride)

@@ -16,7 +16,6 @@ from ultrahand.recon.density import density_bytes
 from ultrahand.recon.espirit import KERNEL
 from ultrahand.recon.gridding import EPS
 from ultrahand.recon.map_grid import COARSE
-from ultrahand.recon.normal import WORK_BYTES as NORMAL_BYTES
 
 if TYPE_CHECKING:
     from ultrahand.pipelines.encoding import EncodingPlan
@@ -178,8 +177,8 @@ def _sense_needs(plan: ReconPlan, encoding: EncodingPlan) -> Needs:
     coarse = math.prod(min(COARSE, n) for n in (x.n_image, y.n_grid, z.n_grid))
     needs = {
         "grid": 8 * coils * lines * x.n_image,
-        # Samples, their images, maps, and what the normal operator works in.
-        "blocks of columns": 6 * block + NORMAL_BYTES,
+        # Samples, their images, maps, and what conjugate gradients and the operator work in.
+        "blocks of columns": 6 * block,
         # The windows' matrix, what becomes of it, and copies on the way.
         "calibration": 6 * 16 * (coils * window) ** 2 + 8 * coils * MOST**2 * x.n_image,
         "maps": 20 * coils * coarse,

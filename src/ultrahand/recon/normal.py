@@ -23,8 +23,9 @@ from ultrahand.records.arrays import Complex64, Float32, Float64, Real, freeze, 
 
 Shape = tuple[int, int, int]
 
-WORK_BYTES = 64 * 2**20
-"""More planes at a time are no faster: they leave the cache."""
+WORK_BYTES = 2**20
+"""Planes of more coils at a time leave the second-level cache: 16 coils of 64^3 one after the other
+take half the time of all together."""
 
 
 @final
