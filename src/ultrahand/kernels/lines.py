@@ -47,6 +47,52 @@ def _any_radix(radix, src, at, stride, dst, to, spread, twiddles, first, back):
 
 
 @njit
+def _plain(radix, src, at, stride, dst, to, spread, twiddles, first, back):
+    """Apply the butterfly of a radix, or the sum as it stands."""
+    if radix == 4:
+        _four(src, at, stride, dst, to, spread, twiddles, first, back)
+    elif radix == 8:
+        _eight(src, at, stride, dst, to, spread, twiddles, first, back)
+    elif radix == 2:
+        _two(src, at, stride, dst, to, spread, twiddles, first, back)
+    elif radix == 3:
+        _three(src, at, stride, dst, to, spread, twiddles, first, back)
+    elif radix == 5:
+        _five(src, at, stride, dst, to, spread, twiddles, first, back)
+    elif radix == 7:
+        _seven(src, at, stride, dst, to, spread, twiddles, first, back)
+    elif radix == 11:
+        _eleven(src, at, stride, dst, to, spread, twiddles, first, back)
+    elif radix == 13:
+        _thirteen(src, at, stride, dst, to, spread, twiddles, first, back)
+    else:
+        _any_radix(radix, src, at, stride, dst, to, spread, twiddles, first, back)
+
+
+@njit
+def _plain_last(radix, src, at, stride, dst, to, spread, twiddles, first, back):
+    """As `_plain`, for the last step, whose factors are 1."""
+    if radix == 4:
+        _last_four(src, at, stride, dst, to, spread, twiddles, first, back)
+    elif radix == 8:
+        _last_eight(src, at, stride, dst, to, spread, twiddles, first, back)
+    elif radix == 2:
+        _last_two(src, at, stride, dst, to, spread, twiddles, first, back)
+    elif radix == 3:
+        _last_three(src, at, stride, dst, to, spread, twiddles, first, back)
+    elif radix == 5:
+        _last_five(src, at, stride, dst, to, spread, twiddles, first, back)
+    elif radix == 7:
+        _last_seven(src, at, stride, dst, to, spread, twiddles, first, back)
+    elif radix == 11:
+        _last_eleven(src, at, stride, dst, to, spread, twiddles, first, back)
+    elif radix == 13:
+        _last_thirteen(src, at, stride, dst, to, spread, twiddles, first, back)
+    else:
+        _any_radix(radix, src, at, stride, dst, to, spread, twiddles, first, back)
+
+
+@njit
 def _first_step(radix, half, src, at, step, dst, rest, twiddles, back):
     """Read elements `step` apart, from `at` on; write them to `dst` in turn."""
     stride = rest * step
@@ -58,24 +104,8 @@ def _first_step(radix, half, src, at, step, dst, rest, twiddles, back):
             _half_four(src, here, stride, dst, to, 1, twiddles, factor, back)
         elif half:
             _half_two(src, here, stride, dst, to, 1, twiddles, factor, back)
-        elif radix == 8:
-            _eight(src, here, stride, dst, to, 1, twiddles, factor, back)
-        elif radix == 4:
-            _four(src, here, stride, dst, to, 1, twiddles, factor, back)
-        elif radix == 2:
-            _two(src, here, stride, dst, to, 1, twiddles, factor, back)
-        elif radix == 3:
-            _three(src, here, stride, dst, to, 1, twiddles, factor, back)
-        elif radix == 5:
-            _five(src, here, stride, dst, to, 1, twiddles, factor, back)
-        elif radix == 7:
-            _seven(src, here, stride, dst, to, 1, twiddles, factor, back)
-        elif radix == 11:
-            _eleven(src, here, stride, dst, to, 1, twiddles, factor, back)
-        elif radix == 13:
-            _thirteen(src, here, stride, dst, to, 1, twiddles, factor, back)
         else:
-            _any_radix(radix, src, here, stride, dst, to, 1, twiddles, factor, back)
+            _plain(radix, src, here, stride, dst, to, 1, twiddles, factor, back)
 
 
 @njit
@@ -85,24 +115,7 @@ def _step(radix, src, dst, done, rest, twiddles, first, back):
         factor = first + (radix - 1) * p
         for q in range(done):
             at, to = q + done * p, q + done * radix * p
-            if radix == 4:
-                _four(src, at, stride, dst, to, done, twiddles, factor, back)
-            elif radix == 8:
-                _eight(src, at, stride, dst, to, done, twiddles, factor, back)
-            elif radix == 3:
-                _three(src, at, stride, dst, to, done, twiddles, factor, back)
-            elif radix == 5:
-                _five(src, at, stride, dst, to, done, twiddles, factor, back)
-            elif radix == 7:
-                _seven(src, at, stride, dst, to, done, twiddles, factor, back)
-            elif radix == 11:
-                _eleven(src, at, stride, dst, to, done, twiddles, factor, back)
-            elif radix == 13:
-                _thirteen(src, at, stride, dst, to, done, twiddles, factor, back)
-            elif radix == 2:
-                _two(src, at, stride, dst, to, done, twiddles, factor, back)
-            else:
-                _any_radix(radix, src, at, stride, dst, to, done, twiddles, factor, back)
+            _plain(radix, src, at, stride, dst, to, done, twiddles, factor, back)
 
 
 @njit
@@ -117,24 +130,8 @@ def _last_step(radix, half, src, dst, to, step, done, twiddles, first, back):
             _cut_four(src, q, done, dst, here, spread, twiddles, first, back)
         elif half:
             _cut_two(src, q, done, dst, here, spread, twiddles, first, back)
-        elif radix == 8:
-            _last_eight(src, q, done, dst, here, spread, twiddles, first, back)
-        elif radix == 4:
-            _last_four(src, q, done, dst, here, spread, twiddles, first, back)
-        elif radix == 2:
-            _last_two(src, q, done, dst, here, spread, twiddles, first, back)
-        elif radix == 3:
-            _last_three(src, q, done, dst, here, spread, twiddles, first, back)
-        elif radix == 5:
-            _last_five(src, q, done, dst, here, spread, twiddles, first, back)
-        elif radix == 7:
-            _last_seven(src, q, done, dst, here, spread, twiddles, first, back)
-        elif radix == 11:
-            _last_eleven(src, q, done, dst, here, spread, twiddles, first, back)
-        elif radix == 13:
-            _last_thirteen(src, q, done, dst, here, spread, twiddles, first, back)
         else:
-            _any_radix(radix, src, q, done, dst, here, spread, twiddles, first, back)
+            _plain_last(radix, src, q, done, dst, here, spread, twiddles, first, back)
 
 
 @njit
