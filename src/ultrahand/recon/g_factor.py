@@ -73,7 +73,5 @@ def full_noise(maps: Complex64, damping: float = 0.0) -> Float32:
     once = spectra_of_mask(np.broadcast_to(np.float32(1), shape))
     support = np.any(maps != 0, axis=(0, 1))
     with one_blas_thread():
-        variance = aliased_variance(
-            once, maps, damping, support, spread=np.ones((1, 1, 1), np.complex64)
-        )
+        variance = aliased_variance(once, maps, damping, support)
     return np.sqrt(variance).astype(np.float32)

@@ -111,10 +111,9 @@ def noise_of_sense(
     require(damping >= 0, f"damping must not be negative, got {damping}")
     normal = normal_operator(spectra, maps, threads=threads)
     support = np.any(maps != 0, axis=0)
-    spread = spread_of(spectra)
-    spacing = choose_spacing(spread, spectra.shape)
+    spacing = choose_spacing(spread_of(spectra), spectra.shape)
     with one_blas_thread():
-        local = aliased_variance(spectra, maps, damping, support.any(axis=0), spread=spread)
+        local = aliased_variance(spectra, maps, damping, support.any(axis=0))
     solver = _Solver(normal, damping, tolerance, max_iterations, progress)
     places = place_combs(spacing, spectra.shape, combs)
     sd = np.zeros(support.shape, np.float32)
