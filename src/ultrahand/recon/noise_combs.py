@@ -31,6 +31,11 @@ QUIET: Final = 0.01
 are worth more than quieter ones."""
 
 
+SMOOTH: Final = 4.0
+"""Standard deviation in voxels of the mean over teeth, where they are closer than that: readings of
+neighbours scatter on their own, and what they measure is smoother (see `noise_map`)."""
+
+
 @final
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comb:
@@ -120,8 +125,11 @@ def between_teeth(
     """Interpolate from the good teeth of all combs to all voxels.
 
     All teeth lie on a grid of half the spacing. Its other nodes are filled smoothly
-    (`field_extension`); between nodes are cubic splines, beyond the outermost a constant.
+    (`field_extension`), and those closer than `SMOOTH` averaged; between nodes are cubic splines,
+    beyond the outermost a constant.
     """
+    from scipy import ndimage
+
     nodes = [_nodes(combs, axis, n) for axis, n in enumerate(shape)]
     table = np.zeros([len(at) for at in nodes])
     known = np.zeros(table.shape, np.bool_)
@@ -131,6 +139,9 @@ def between_teeth(
         known[np.ix_(*at)] = sure
     table = extend(table, np.zeros(table.shape), known)
     for axis, (node, n) in enumerate(zip(nodes, shape, strict=True)):
+        apart = n / len(node)
+        if n > 1 and apart < SMOOTH:
+            table = ndimage.gaussian_filter1d(table, SMOOTH / apart, axis, mode="nearest")
         if len(node) == n:
             continue
         moved = np.moveaxis(table, axis, 0)

@@ -17,8 +17,9 @@ more than the whole it is not needed.
 Noise maps are smooth but for edges: those of masked sensitivities and of their aliases. So what is
 interpolated between the teeth is not C but the logarithm of its ratio to what the aliasing voxels
 alone say (`noise_alias`), which has the edges; beyond the support it is continued smoothly, so that
-no edge pulls at its neighbours. Two combs lie in each other's gaps, and how far the maps are from
-each other that each makes alone tells how good theirs together is.
+no edge pulls at its neighbours. The combs lie in each other's gaps, and how far the maps are from
+each other that each makes alone tells how good theirs together is. That is poor where k-space is
+empty on one side (partial Fourier left unfilled): such noise is shared over long distances.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def noise_of_sense(
     *,
     tolerance: float = 0.01,
     max_iterations: int = 100,
-    combs: int = 2,
+    combs: int | None = None,
     threads: int = 1,
     progress: Callable[[int], None] = lambda _: None,
 ) -> NoiseMap:
@@ -94,7 +95,8 @@ def noise_of_sense(
     max_iterations
         Of each solution.
     combs
-        How many to use: at most 2 to the number of axes with gaps between teeth.
+        How many to use: at most 2 to the number of axes with gaps between teeth. None for 2, and 4
+        for a single plane, which has few teeth and costs little.
     threads
         Cores; the result is the same for any number.
     progress
@@ -106,6 +108,7 @@ def noise_of_sense(
         If shapes contradict each other or an option is out of range.
     """
     require(spectra.n_components == 1, "one image, not components of a subspace")
+    combs = (4 if spectra.shape[0] == 1 else 2) if combs is None else combs
     require(combs >= 1, f"combs must be >= 1, got {combs}")
     require(0 < tolerance < 1, f"tolerance must be in (0, 1), got {tolerance}")
     require(damping >= 0, f"damping must not be negative, got {damping}")
