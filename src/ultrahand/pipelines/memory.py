@@ -55,8 +55,15 @@ def slabs_of(plan: ReconPlan, encoding: EncodingPlan) -> list[slice]:
     return [slice(a, min(a + fitting, width)) for a in range(0, width, fitting)]
 
 
-def sense_slabs(plan: ReconPlan, encoding: EncodingPlan) -> list[slice]:
+def sense_slabs(plan: ReconPlan, encoding: EncodingPlan, n_coils: int | None = None) -> list[slice]:
     """Cut the read axis into slabs of whole blocks whose grids fit the memory.
+
+    Parameters
+    ----------
+    plan, encoding
+        What is to be done.
+    n_coils
+        Virtual channels; None where they are not known yet, so that all count.
 
     Raises
     ------
@@ -65,8 +72,9 @@ def sense_slabs(plan: ReconPlan, encoding: EncodingPlan) -> list[slice]:
     """
     assert encoding.cartesian is not None
     x, y, z = encoding.cartesian.axes
-    width = block_columns(encoding.n_coils, z.n_grid, y.n_grid)
-    whole, limit = _sense_needs(plan, encoding), plan.options.memory_limit
+    coils = n_coils or encoding.n_coils
+    width = block_columns(coils, z.n_grid, y.n_grid)
+    whole, limit = _sense_needs(plan, encoding, coils), plan.options.memory_limit
     free = limit - sum(whole.values()) + whole["grid"]
     fitting = max(free, 0) * x.n_image // whole["grid"] // width * width
     if fitting < width and free < whole["grid"]:
@@ -167,8 +175,8 @@ def _cartesian_needs(plan: ReconPlan, encoding: EncodingPlan) -> Needs:
     return _with_image(needs, encoding)
 
 
-def _sense_needs(plan: ReconPlan, encoding: EncodingPlan) -> Needs:
-    grid, coils = encoding.cartesian, encoding.n_coils
+def _sense_needs(plan: ReconPlan, encoding: EncodingPlan, n_coils: int | None = None) -> Needs:
+    grid, coils = encoding.cartesian, n_coils or encoding.n_coils
     assert grid is not None
     x, y, z = grid.axes
     lines = y.n_grid * z.n_grid
@@ -179,8 +187,8 @@ def _sense_needs(plan: ReconPlan, encoding: EncodingPlan) -> Needs:
         "grid": 8 * coils * lines * x.n_image,
         # Samples, their images, maps, and what conjugate gradients and the operator work in.
         "blocks of columns": 6 * block,
-        # The windows' matrix, what becomes of it, and copies on the way.
-        "calibration": 6 * 16 * (coils * window) ** 2 + 8 * coils * MOST**2 * x.n_image,
+        # The windows' matrix, in double precision, and the lines.
+        "calibration": 18 * (coils * window) ** 2 + 24 * coils * MOST**2 * x.n_image,
         "maps": 20 * coils * coarse,
         "lines": 8 * (len(grid.classes) + 6) * lines,
         "blocks": _block_bytes(plan, encoding, x.n_grid / min(c.n_kept for c in grid.classes)),

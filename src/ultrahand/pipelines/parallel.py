@@ -18,6 +18,7 @@ from ultrahand.pipelines.workspace import Workspace, whitening_of
 from ultrahand.recon import fourier
 from ultrahand.recon.calibration import line_mask, read_calibration
 from ultrahand.recon.cartesian_sense import Unfolded, unfold, wiener_damping_of, worst_of
+from ultrahand.recon.coil_compression import coil_gram, compress, svd_compression
 from ultrahand.recon.coverage import Coverage
 from ultrahand.recon.grappa import fill
 from ultrahand.recon.grappa_noise import grappa_noise
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 READING: Final = 4
 """Reading counts as one part in so many of the progress, solving as the rest."""
+NOISE_UNSURE: Final = 0.05
+"""Relative scatter of the standard error between its two estimates, above which it is told."""
 MAPS_GIVEN: Final = "coil sensitivities are taken as given"
 WEIGHTS_GIVEN: Final = "the weights of GRAPPA are taken as given"
 
@@ -53,6 +56,12 @@ class _Scan:
     calibration: Complex64
     mask: Bools
     """Acquired lines, centred, ``(z, y)``."""
+    steps: tuple[str, ...]
+    """What was done to the channels."""
+
+    @property
+    def n_coils(self) -> int:
+        return len(self.whitening)
 
 
 def unfold_lines(
@@ -66,8 +75,8 @@ def unfold_lines(
     damping = wiener_damping_of(scan.calibration, maps)
     made: list[Unfolded] = []
     tell = _shared(workspace.progress, len(rows), x.n_image)
-    for columns in sense_slabs(plan, encoding):
-        grid = _grid(raw, encoding, scan, columns, threads, workspace, tell[0])
+    for columns in sense_slabs(plan, encoding, scan.n_coils):
+        grid = _grid(raw, scan, columns, threads, workspace, tell[0])
         made.append(
             unfold(
                 grid,
@@ -75,6 +84,7 @@ def unfold_lines(
                 maps,
                 first=columns.start,
                 damping=damping,
+                noise=encoding.whitener is not None,
                 threads=threads,
                 progress=tell[1],
             )
@@ -92,6 +102,7 @@ def unfold_lines(
         sigma = _cropped(whole, scan.lines) * np.float32(math.sqrt(scan.coverage.read_fraction()))
     kernel = " x ".join(str(n) for n in reversed(scan.calibration.shape[1:]))
     steps = (
+        *scan.steps,
         f"coil sensitivities by ESPIRiT from {kernel} calibration samples",
         f"SENSE by conjugate gradients, damping {damping:.3g} in units of noise",
     )
@@ -110,7 +121,7 @@ def complete_lines(
     lattice = find_lattice(every)
     weights = calibrate(scan.calibration, lattice, threads=threads)
     whole = slice(0, x.n_image)
-    grid = _grid(raw, encoding, scan, whole, threads, workspace, workspace.progress)
+    grid = _grid(raw, scan, whole, threads, workspace, workspace.progress)
     _complete(grid, scan, weights, threads)
     images = fourier.kspace_to_image_in_place(grid, (1, 2), workers=threads)
     values, sigma, combination = _combine(images, plan, scan, weights)
@@ -121,8 +132,8 @@ def complete_lines(
     return Combined(
         values,
         sigma if known else None,
-        encoding.whitener.n_alive if encoding.whitener and not np.iscomplexobj(values) else 1,
-        (f"GRAPPA, rate {lattice.rate}", combination),
+        1 if np.iscomplexobj(values) else scan.n_coils,
+        (*scan.steps, f"GRAPPA, rate {lattice.rate}", combination),
         given=WEIGHTS_GIVEN,
         first_order=not np.iscomplexobj(values),
     )
@@ -141,13 +152,19 @@ def _scan(
     calibration = read_calibration(
         raw, found, whitening=whitening, coils=encoding.n_coils, threads=plan.options.workers
     )
+    # Virtual coils: what they leave out is below the noise, and work goes with their square.
+    gram, n_samples = coil_gram(calibration), calibration[0].size
+    fewer = svd_compression(gram, n_samples)
     return _Scan(
         lines=lines,
         coverage=Coverage(lines, rows),
-        whitening=whitening,
+        whitening=fewer.matrix @ whitening,
         scale=scale,
-        calibration=calibration,
+        calibration=compress(calibration, fewer),
         mask=line_mask(lines, rows),
+        steps=(
+            f"{len(fewer.matrix)} virtual channels, {fewer.kept:.4%} of the calibration signal",
+        ),
     )
 
 
@@ -176,7 +193,6 @@ def _whitening(
 
 def _grid(
     raw: RawData,
-    encoding: EncodingPlan,
     scan: _Scan,
     columns: slice,
     threads: int,
@@ -188,7 +204,7 @@ def _grid(
         scan.lines,
         scan.coverage,
         whitening=scan.whitening,
-        coils=encoding.n_coils,
+        coils=scan.n_coils,
         columns=columns,
         threads=threads,
         watch=workspace.watch,
@@ -266,6 +282,16 @@ def _say_status(made: list[Unfolded], workspace: Workspace) -> None:
     """Warn where conjugate gradients did not reach their tolerance: the image is returned."""
     solutions = tuple(s for m in made for s in m.solutions)
     worst = worst_of(solutions)
+    unsure = max((m.noise_uncertainty for m in made), default=0.0)
+    if unsure > NOISE_UNSURE:
+        workspace.notes.append(
+            warning(
+                "standard error",
+                found=f"two estimates of it differ by {unsure:.0%} of it",
+                expected=f"at most {NOISE_UNSURE:.0%}",
+                remedy="written as it is; lines missing at one side of k-space cause this",
+            )
+        )
     if worst is not None:
         workspace.notes.append(
             warning(

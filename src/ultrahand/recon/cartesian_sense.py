@@ -16,7 +16,8 @@ import numpy as np
 from ultrahand.numerics.solution import Solution, Status
 from ultrahand.recon import fourier
 from ultrahand.recon.map_grid import MapGrid
-from ultrahand.recon.normal import Spectra, spectra_of_mask
+from ultrahand.recon.noise_map import noise_of_sense
+from ultrahand.recon.normal import spectra_of_mask
 from ultrahand.recon.sense import combine_coils, sense
 from ultrahand.records.arrays import Complex64, Float32, Ints, require
 
@@ -24,9 +25,6 @@ BLOCK_BYTES: Final = 32 * 2**20
 LANES: Final = 16
 """Columns that the kernels work on side by side."""
 MAX_ITERATIONS: Final = 60
-
-NoiseOf = Callable[[Spectra, Complex64, float], Float32]
-"""From spectra, maps and damping to the standard deviation of a real part, ``(sets, z, y, x)``."""
 
 
 @final
@@ -38,6 +36,8 @@ class Unfolded:
     """``(sets, z, y, x)``: the sum over coils of each set, as full sampling would give it."""
     noise_sd: Float32 | None
     """Of a real part, of the same shape."""
+    noise_uncertainty: float
+    """Of it, relative: see `noise_map.NoiseMap`; the largest of the blocks, 0 without noise."""
     solutions: tuple[Solution, ...]
     """Of the blocks."""
 
@@ -70,7 +70,7 @@ def unfold(
     *,
     first: int,
     damping: float,
-    noise_of: NoiseOf | None = None,
+    noise: bool = False,
     threads: int = 1,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Unfolded:
@@ -89,8 +89,8 @@ def unfold(
         Column of the image at which `grid` begins, a multiple of `block_columns`.
     damping
         lambda, see `sense.sense`.
-    noise_of
-        Computes the noise; None where it is not wanted.
+    noise
+        Whether to compute its standard deviation, which takes twice as long again.
     threads
         Cores; the result is the same for any number.
     progress
@@ -103,8 +103,8 @@ def unfold(
     weights = np.fft.fftshift(counts).astype(np.float32)[:, :, None]
     sets = maps.coarse.maps.shape[1]
     values = np.empty((sets, nz, ny, nx), np.complex64)
-    noise = None if noise_of is None else np.empty(values.shape, np.float32)
-    solutions = []
+    sd = np.empty(values.shape, np.float32) if noise else None
+    solutions, unsure = [], 0.0
     for start in range(0, nx, width):
         here = slice(start, min(start + width, nx))
         sensitivities, soft = maps.columns(slice(first + here.start, first + here.stop))
@@ -118,11 +118,18 @@ def unfold(
             threads=threads,
         )
         values[..., here] = made.image * soft
-        if noise is not None and noise_of is not None:
-            noise[..., here] = noise_of(spectra, sensitivities, damping) * soft
+        if sd is not None:
+            found = noise_of_sense(spectra, sensitivities, damping, threads=threads)
+            sd[..., here] = found.sd * soft
+            unsure = np.fmax(unsure, found.uncertainty)
         solutions.append(made.solution)
         progress(here.stop - here.start)
-    return Unfolded(values=values, noise_sd=noise, solutions=tuple(solutions))
+    return Unfolded(
+        values=values,
+        noise_sd=sd,
+        noise_uncertainty=float(unsure),
+        solutions=tuple(solutions),
+    )
 
 
 def _gathered(grid: Complex64, counts: Ints, maps: Complex64, threads: int) -> Complex64:

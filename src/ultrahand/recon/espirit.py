@@ -39,6 +39,8 @@ noise."""
 KERNEL: Final = 6
 """Width of a window; less where the image or the calibration is narrower."""
 _WINDOW_BYTES: Final = 64 * 2**20
+_MIRRORED: Final = 256
+"""Rows at a time."""
 _SHIFT: Final = 1.005
 """Of the inverse iteration: above all eigenvalues, close to those wanted."""
 
@@ -122,7 +124,7 @@ def espirit(
 
 
 def _gram(calibration: Complex64, window: tuple[int, ...]) -> tuple[Complex128, int]:
-    """Return the sum of outer products of all windows, and how many there are.
+    """Return the lower triangle of the sum of outer products of all windows, and their number.
 
     In double precision: the signal is up to 1e8 times the noise that decides.
     """
@@ -137,21 +139,30 @@ def _gram(calibration: Complex64, window: tuple[int, ...]) -> tuple[Complex128, 
         for first in range(0, ny, planes):
             part = windows[:, z, first : first + planes].astype(np.complex128)
             table = part.transpose(0, 3, 4, 5, 1, 2).reshape(length, -1)
-            zherk(1.0, table, beta=1.0, c=gram, lower=1, overwrite_c=1)
-    lower = np.tril(gram, -1)
-    return np.tril(gram) + lower.conj().T, nz * ny * nx
+            gram = zherk(1.0, table, beta=1.0, c=gram, lower=1, overwrite_c=1)
+    return gram, nz * ny * nx
 
 
 def _projection(gram: Complex128, weight: float) -> Complex128:
-    r"""Return :math:`R (R + \mu)^{-1} = 1 - \mu (R + \mu)^{-1}`."""
+    r"""Return :math:`R (R + \mu)^{-1} = 1 - \mu (R + \mu)^{-1}` in place of R's lower triangle.
+
+    For 32 coils in 3D the matrix has 0.76 GB, so there is one of it.
+    """
     from scipy.linalg.lapack import zpotrf, zpotri
 
-    damped = gram + weight * np.eye(len(gram))
-    factor, failed = zpotrf(damped, lower=1, overwrite_a=1)
+    diagonal = np.arange(len(gram))
+    gram[diagonal, diagonal] += weight
+    factor, failed = zpotrf(gram, lower=1, overwrite_a=1)
     inverse, failed_too = zpotri(factor, lower=1, overwrite_c=1)
     require(not failed and not failed_too, "the windows' matrix is not positive definite")
-    lower = np.tril(inverse, -1)
-    return np.eye(len(gram)) - weight * (np.tril(inverse) + lower.conj().T)
+    inverse *= -weight
+    inverse[diagonal, diagonal] += 1.0
+    for start in range(0, len(inverse), _MIRRORED):
+        part, rest = slice(start, start + _MIRRORED), slice(start + _MIRRORED, None)
+        lower = np.tril(inverse[part, part])
+        inverse[part, part] = lower + np.tril(lower, -1).conj().T
+        inverse[part, rest] = inverse[rest, part].conj().T
+    return inverse
 
 
 def _series(projection: Complex128, coils: int, window: tuple[int, ...]) -> Complex64:
