@@ -153,18 +153,18 @@ def _scan(
         raw, found, whitening=whitening, coils=encoding.n_coils, threads=plan.options.workers
     )
     # Virtual coils: what they leave out is below the noise, and work goes with their square.
-    gram, n_samples = coil_gram(calibration), calibration[0].size
-    fewer = svd_compression(gram, n_samples)
+    block = calibration.reshape(1, encoding.n_coils, -1)
+    fewer = svd_compression(coil_gram(block), block.shape[2])
+    virtual = compress(block, fewer).reshape(-1, *calibration.shape[1:])
+    kept = f"{len(virtual)} virtual channels, {fewer.kept:.4%} of the calibration's signal"
     return _Scan(
         lines=lines,
         coverage=Coverage(lines, rows),
         whitening=fewer.matrix @ whitening,
         scale=scale,
-        calibration=compress(calibration, fewer),
+        calibration=virtual,
         mask=line_mask(lines, rows),
-        steps=(
-            f"{len(fewer.matrix)} virtual channels, {fewer.kept:.4%} of the calibration signal",
-        ),
+        steps=(kept,),
     )
 
 
