@@ -114,8 +114,8 @@ def test_grasp_finds_the_enhancement_that_gridding_loses(case, frames, gridded):
 
 def test_a_subspace_finds_arrivals_between_frames(case, frames, basis):
     found = subspace(case.data, basis)
-    # Vessels of three voxels: what is left of a small one is its neighbour's as well.
-    assert arrival_errors(case, FINE, found.images(FINE)).max() < 0.3
+    assert arrival_errors(case, FINE, found.images(FINE)).max() < 0.2  # 0.10 found
+    assert enhancement_error(case, frames, found.images(frames.time_s)) < 0.7  # 0.48 found
     low_rank = subspace_with_prior(case.data, basis, LowRank(weight=1.0, block=(1, 8, 8)))
     assert arrival_errors(case, FINE, low_rank.images(FINE)).max() < 0.2
     assert enhancement_error(case, frames, low_rank.images(frames.time_s)) < 0.25  # 0.14 found

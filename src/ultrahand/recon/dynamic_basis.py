@@ -86,7 +86,8 @@ def choose_basis(
         Curves by which it is judged: between those of the first, and of all kinds that are to be
         timed. Those that do not reach their half within the times are left out.
     error_s
-        Largest error of `dynamic_arrival.half_rise_s` that is accepted.
+        Largest error of `dynamic_arrival.half_rise_s` that is accepted: of the span alone, without
+        noise, which grows with the size.
     most
         Functions that are tried.
 
@@ -125,7 +126,8 @@ def make_basis(time_s: Float64, trained: Library, *, most: int = MOST) -> Basis:
         Functions, the constant one among them.
     """
     require(time_s.ndim == 1 and len(time_s) >= 1, "time_s must be (spokes,)")
-    curves, scale = _scaled(trained.curves(time_s))
+    excess = trained.curves(time_s)
+    curves, scale = _scaled(excess)
     means = curves.mean(axis=1)
     left, sizes, _ = np.linalg.svd(curves - means[:, None], full_matrices=False)
     count = min(most - 1, int((sizes > _REAL * sizes[0]).sum()) if sizes[0] > 0 else 0)
@@ -136,7 +138,7 @@ def make_basis(time_s: Float64, trained: Library, *, most: int = MOST) -> Basis:
     mixing[:, 1:] *= scale
     return Basis(
         time_s=time_s,
-        functions=mixing[:, :1] + mixing[:, 1:] @ trained.curves(time_s),
+        functions=mixing[:, :1] + mixing[:, 1:] @ excess,
         library=trained,
         mixing=mixing,
     )

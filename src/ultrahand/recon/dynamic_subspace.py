@@ -34,9 +34,9 @@ from ultrahand.recon.normal import normal_operator
 from ultrahand.recon.normal_bounds import largest_bound
 from ultrahand.records.arrays import Complex64, Float64, require
 
-DAMPING: Final = 0.1
-"""Of squares: it holds down what lies below some three times the noise. On ellipses of 64 x 64, 240
-spokes and 7 functions less of it makes more noise and more error of arrival times."""
+DAMPING: Final = 1.0
+"""Of squares: what changes is expected to be as large as its noise. On ellipses of 64 x 64, 240
+spokes and 7 functions, 0.1 nearly doubles the error of the enhancement, and 3 holds it down."""
 EVENNESS: Final = 0.0
 """All spokes together fill k-space, so that no more than noise decides what each counts for."""
 CG_ITERATIONS: Final = 30
@@ -68,12 +68,15 @@ def subspace(
     *,
     damping: float = DAMPING,
     evenness: float = EVENNESS,
-    tolerance: float = 1e-4,
+    tolerance: float = 1e-3,
     max_iterations: int = CG_ITERATIONS,
     threads: int = 1,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Subspace:
-    """Reconstruct by conjugate gradients, with the squares of the coefficients as prior.
+    """Reconstruct by conjugate gradients, held to the mean of the acquisition.
+
+    The prior is the squares of what the coefficients differ from those of `mean_coefficients` by:
+    nothing that stands still is held down.
 
     Parameters
     ----------
@@ -82,8 +85,8 @@ def subspace(
     basis
         Of its spokes' times: `ultrahand.recon.dynamic_basis.choose_basis`.
     damping
-        Weight w of ``w |c / sigma|^2 / 2``: ``1 / w`` is the power of a coefficient, in units of
-        its noise, that is expected.
+        Weight w of ``w |(c - mean) / sigma|^2 / 2``: ``1 / w`` is the power of what changes, in
+        units of its noise, that is expected.
     evenness
         See `ultrahand.recon.dynamic_data.data_weights`, with all spokes as one frame.
     tolerance, max_iterations, progress
@@ -93,16 +96,17 @@ def subspace(
     """
     require(0 <= damping < math.inf, f"damping must not be negative, got {damping}")
     problem = subspace_problem(data, basis, evenness=evenness, threads=threads)
+    mean = mean_coefficients(data, basis, threads=threads)
     solution = conjugate_gradient(
         problem.normal,
-        problem.rhs,
+        problem.rhs - problem.normal(mean),
         damping=damping * problem.information,
         tolerance=tolerance,
         max_iterations=max_iterations,
         progress=progress,
     )
     return Subspace(
-        coefficients=solution.value.astype(np.complex64),
+        coefficients=mean + solution.value.astype(np.complex64),
         basis=basis,
         noise_sd=problem.noise_sd,
         solution=solution,
@@ -134,12 +138,10 @@ def subspace_with_prior(
         the mean of the acquisition.
     """
     problem = subspace_problem(data, basis, evenness=evenness, threads=threads)
-    start = np.zeros(problem.rhs.shape, np.complex64)
-    start[0] = grid_everything(data, threads=threads) * np.float32(math.sqrt(len(basis.time_s)))
     solution = proximal_gradient(
         problem,
         prior,
-        start=start,
+        start=mean_coefficients(data, basis, threads=threads),
         tolerance=tolerance,
         max_iterations=max_iterations,
         threads=threads,
@@ -151,6 +153,16 @@ def subspace_with_prior(
         noise_sd=problem.noise_sd,
         solution=solution,
     )
+
+
+def mean_coefficients(data: DynamicData, basis: Basis, *, threads: int = 1) -> Complex64:
+    """Return the coefficients of the gridded mean of the acquisition, ``(K, z, y, x)``.
+
+    Only the first function, which is constant, has any.
+    """
+    mean = np.zeros((basis.size, *data.shape), np.complex64)
+    mean[0] = grid_everything(data, threads=threads) * np.float32(math.sqrt(len(basis.time_s)))
+    return mean
 
 
 def subspace_problem(
