@@ -127,7 +127,7 @@ def test_low_rank_plus_sparse_parts_background_and_enhancement(case, frames):
     found = low_rank_sparse(case.data, frames)
     assert enhancement_error(case, frames, found.images) < 0.5
     assert arrival_errors(case, frames.time_s, found.images).max() < 0.3
-    # S is an angiogram: little of it lies where nothing enhances.
+    # Little of S lies where nothing enhances.
     enhancing = np.zeros((N, N), bool)
     for name in case.parts:
         if name != "body":

@@ -5,9 +5,12 @@ r"""L+S: a background of few time courses, plus what is bright for some time in 
           + w_T \sum_f |S_{f+1} - S_f| / \sigma
 
 Otazo, Candes, Sodickson: Magn Reson Med 2015;73:1125, doi:10.1002/mrm.25240. The background settles
-in L, so S alone is an angiogram without a mask to subtract. There S is sparse either as it is
+in L, and S shows what changes without a mask to subtract. There S is sparse either as it is
 (angiography) or in its changes over time; here it may be both. Its changes alone would not hold: an
 S that never changes would cost nothing and take the background from L.
+
+S is no measure of enhancement: of an agent that stays for most of the series the mean over time
+settles in L too, and S is then above it late and below it early. Curves are those of L + S.
 """
 
 from __future__ import annotations
