@@ -29,6 +29,7 @@ from ultrahand.numerics.nested_gradient import nested_gradient
 from ultrahand.numerics.power import largest_eigenvalue
 from ultrahand.numerics.priors import (
     Composite,
+    Fading,
     GeneralizedVariation,
     LowRank,
     Proximal,
@@ -68,6 +69,9 @@ GUIDE_EDGE: Final = 3.0
 
 CERTIFIED: Final = 1e-4
 """Tolerance of total variations where none is given."""
+
+FADES: Final = 0.75
+"""Part of the iterations in which a prior that never rests fades to its weight."""
 
 STEPS_OF_POWER: Final = 15
 
@@ -126,8 +130,8 @@ def regularised(
     tolerance
         At which to stop: of the residual, relative, see the solvers. None: SENSE's own;
         `CERTIFIED` for total variations; for `WAVELET` and `LLR` no stop, but a basis (blocks)
-        shifted at random, better than any fixed one. With a number these stay where they are, so
-        that there is a minimum to come to.
+        shifted at random, better than any fixed one, and a weight that begins large. With a number
+        these stay as they are, so that there is a minimum to come to.
     threads
         Cores; the result is the same for any number.
     progress
@@ -153,11 +157,7 @@ def regularised(
         variation = _variation(prior, w, spectra.shape, guide, voxel_size_m)
         solution = stop.nested(problem, variation)
     else:
-        shifts = 0 if tolerance is None else None
-        direct = Wavelets(weight=w, shifts=shifts)
-        solution = stop.proximal(
-            problem, direct if prior is Prior.WAVELET else LowRank(weight=w, shifts=shifts)
-        )
+        solution = stop.proximal(problem, _sparse(prior, w, stop))
     image = np.where(np.any(maps, axis=0), solution.value, 0).astype(np.complex64)
     return Regularised(image=image.reshape(shape), solution=solution, weight=w, damping=0.0)
 
@@ -228,6 +228,19 @@ def _problem(operator: NormalOperator, rhs: Complex64) -> LeastSquares:
         largest = min(largest, found.bound)
     known = information(operator)
     return LeastSquares(normal=operator.forward, rhs=rhs, information=known, largest=largest)
+
+
+def _sparse(prior: Prior, weight: float, stop: _Stop) -> Proximal:
+    """Return a prior of thresholds: one that never rests, or one that stays where it is."""
+    shifts = 0 if stop.tolerance is None else None
+    known: Proximal
+    if prior is Prior.WAVELET:
+        known = Wavelets(weight=weight, shifts=shifts)
+    else:
+        known = LowRank(weight=weight, shifts=shifts)
+    if shifts is None:
+        return known
+    return Fading(prior=known, turns=round(FADES * stop.max_iterations))
 
 
 def _variation(
