@@ -24,8 +24,9 @@ The certificate needs the slack of the proximal map that was not carried through
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -57,14 +58,17 @@ def nested_gradient(
     prior
         In noise units.
     inner
-        Steps of the proximal map an iteration.
+        Steps of the proximal map an iteration: 3 are enough for `TotalVariation`,
+        `GeneralizedVariation` needs some 30 where signals are high. Twice as many each time that x
+        comes to rest and p does not.
     start, tolerance, max_iterations, threads, progress
         As for `ultrahand.numerics.proximal_gradient.proximal_gradient`.
 
     Returns
     -------
     Solution
-        Converged only if ``|r| <= tolerance |b|`` and ``s <= tolerance |b| |x|``.
+        Converged only if ``|r| <= tolerance |b|`` and ``s <= tolerance |b| |x|``, r with the
+        residual of the prior's own unknowns; its residuals are those of x alone.
 
     Raises
     ------
@@ -73,22 +77,40 @@ def nested_gradient(
     """
     require(inner >= 1, f"inner must be >= 1, got {inner}")
     nested = _Nested(prior=prior, steps=inner)
-    found = proximal_gradient(
-        problem,
-        nested,
-        start=start,
-        tolerance=tolerance,
-        max_iterations=max_iterations,
-        threads=threads,
-        progress=progress,
+    size = norm(problem.rhs_in_noise_units()) or 1.0
+    so_far: Solution | None = None
+    while True:
+        done = 0 if so_far is None else so_far.iterations
+        found = proximal_gradient(
+            problem,
+            nested,
+            start=start if so_far is None else so_far.value,
+            tolerance=tolerance,
+            max_iterations=max_iterations - done,
+            threads=threads,
+            progress=progress,
+        )
+        so_far = found if so_far is None else _joined(so_far, found)
+        if found.gap is None:
+            return so_far
+        length = norm(found.value) / problem.noise_sd or 1.0
+        left = math.hypot(found.gap, nested.own / size), nested.slack / (size * length)
+        so_far = replace(so_far, gap=sum(left))
+        if found.status is not Status.CONVERGED or max(left) <= tolerance:
+            return so_far
+        if so_far.iterations >= max_iterations:
+            return replace(so_far, status=Status.ITERATIONS)
+        nested.steps *= 2  # x has come to rest before p
+
+
+def _joined(first: Solution, then: Solution) -> Solution:
+    """Return a solution that went on from another."""
+    return replace(
+        then,
+        iterations=first.iterations + then.iterations,
+        residuals=first.residuals + then.residuals[1:],
+        objectives=first.objectives + then.objectives[1:],
     )
-    if found.gap is None:
-        return found
-    scale = norm(problem.rhs_in_noise_units()) * norm(found.value) / problem.noise_sd
-    slack = nested.slack / scale if scale else nested.slack
-    far = found.status is Status.CONVERGED and slack > tolerance
-    status = Status.ITERATIONS if far else found.status
-    return replace(found, status=status, gap=found.gap + slack)
 
 
 @final
@@ -99,7 +121,9 @@ class _Nested:
     prior: Composite
     steps: int
     slack: float = 0.0
-    dual: Dual | None = field(default=None)
+    own: float = 0.0
+    """Of the prior's own unknowns: the length of their residual."""
+    dual: Dual | None = None
 
     @property
     def steady(self) -> bool:
@@ -108,10 +132,10 @@ class _Nested:
     def prox(self, z: Complex64, step: float, _turn: int, out: Complex64, /) -> float:
         dual = self.dual = self.prior.start(z.shape) if self.dual is None else self.dual
         sigma = 1 / (step * self.prior.norm**2)
-        _nearest(dual, z, step, step / 2, out)
         for _ in range(self.steps):
-            dual.ascend(sigma, out)
             _nearest(dual, z, step, step / 2, out)
+            dual.ascend(sigma, out)
+        self.own = math.sqrt(_nearest(dual, z, step, 0.0, out))
         value, slack = dual.measure(out)
         self.slack = max(0.0, slack)
         return value
@@ -120,9 +144,10 @@ class _Nested:
         return self.prior.start(x.shape).measure(x)[0]
 
 
-def _nearest(dual: Dual, z: Complex64, step: float, tau: float, out: Complex64) -> None:
-    """Write ``z - step K^H p``, step the prior's own unknowns."""
+def _nearest(dual: Dual, z: Complex64, step: float, tau: float, out: Complex64) -> float:
+    """Write ``z - step K^H p``, step the prior's own unknowns, return their residual's square."""
     out[...] = 0
-    dual.descend(tau, out)
+    own = dual.descend(tau, out)
     out *= np.float32(-step)
     out += z
+    return own

@@ -6,11 +6,11 @@ The weight w counts standard deviations of the noise that fully measured voxels 
 would have; why it then suits other coils, matrices and scanners stands in
 `ultrahand.numerics.least_squares` and in each of `ultrahand.numerics.priors`.
 
-Left out, the weight is the one at which fully measured noise alone keeps a tenth of its standard
-deviation (none for `Prior.LLR`, whose noise has a sharp edge): less leaves noise, more takes little
-but signal. That is the aim of the universal threshold (Donoho, Johnstone: Biometrika 1994;81:425,
-doi:10.1093/biomet/81.3.425), :math:`\sqrt{2 \ln N}` for N coefficients, which removes even the
-largest of them and would depend on the matrix. `Prior.L2` takes the Wiener filter's
+Left out, the weight is the one at which fully measured noise alone keeps about a tenth of its
+standard deviation (none for `Prior.LLR`, whose noise has a sharp edge): less leaves noise, more
+takes little but signal. That is the aim of the universal threshold (Donoho, Johnstone: Biometrika
+1994;81:425, doi:10.1093/biomet/81.3.425), :math:`\sqrt{2 \ln N}` for N coefficients, which removes
+even the largest of them and would depend on the matrix. `Prior.L2` takes the Wiener filter's
 (`ultrahand.recon.sense`).
 """
 
@@ -61,7 +61,7 @@ class Prior(StrEnum):
     """Few time courses in each block of voxels; for the components of a subspace."""
 
 
-WEIGHTS: Final = {Prior.WAVELET: 2.3, Prior.TV: 1.0, Prior.TGV: 1.0, Prior.LLR: 1.0}
+WEIGHTS: Final = {Prior.WAVELET: 2.5, Prior.TV: 1.0, Prior.TGV: 1.0, Prior.LLR: 1.0}
 """Where none is given."""
 
 GUIDE_EDGE: Final = 3.0
@@ -69,6 +69,10 @@ GUIDE_EDGE: Final = 3.0
 
 CERTIFIED: Final = 1e-4
 """Tolerance of total variations where none is given."""
+
+INNER: Final = {Prior.TV: 3, Prior.TGV: 30}
+"""Steps of the proximal map an iteration. The slopes of TGV are unknowns that must keep up with the
+image: with 10, high signals drift away."""
 
 FADES: Final = 0.75
 """Part of the iterations in which a prior that never rests fades to its weight."""
@@ -155,7 +159,7 @@ def regularised(
     w = WEIGHTS[prior] if weight is None else weight
     if prior in (Prior.TV, Prior.TGV):
         variation = _variation(prior, w, spectra.shape, guide, voxel_size_m)
-        solution = stop.nested(problem, variation)
+        solution = stop.nested(problem, variation, INNER[prior])
     else:
         solution = stop.proximal(problem, _sparse(prior, w, stop))
     image = np.where(np.any(maps, axis=0), solution.value, 0).astype(np.complex64)
@@ -172,10 +176,11 @@ class _Stop:
     threads: int
     progress: Callable[[int], None]
 
-    def nested(self, problem: LeastSquares, prior: Composite) -> Solution:
+    def nested(self, problem: LeastSquares, prior: Composite, inner: int) -> Solution:
         return nested_gradient(
             problem,
             prior,
+            inner=inner,
             tolerance=CERTIFIED if self.tolerance is None else self.tolerance,
             max_iterations=self.max_iterations,
             threads=self.threads,
