@@ -48,6 +48,25 @@ def test_a_plateau_in_time_is_lowered_as_by_the_closed_form():
     np.testing.assert_allclose(found.value, expected, atol=5e-3)
 
 
+def test_it_does_not_stop_before_the_dual_variables_have_come_to_rest():
+    """Two plateaus of 20 voxels come closer by w / 20; p has to grow along all of them.
+
+    x follows p at once, so that its own residual is small long before: a stop that looked at it
+    alone would leave more than the certified gap, ``1e-5 |b| |x|``, at most 5e-3.
+    """
+    x = np.zeros((1, 1, 1, 40), np.complex64)
+    x[..., 20:] = 5
+    term = LeastSquares(normal=lambda v: v.copy(), rhs=x, information=1.0, largest=1.0)
+    prior = TotalVariation(weight=30.0, axes=(-1,))
+    found = nested_gradient(term, prior, inner=1, tolerance=1e-5, max_iterations=3000)
+    assert found.status is Status.CONVERGED
+    expected = np.where(x.real > 0, 5 - 1.5, 1.5)
+    assert np.linalg.norm(found.value - expected) <= np.sqrt(2 * 2 * 5e-3)
+    assert len(found.residuals) == found.iterations + 1
+    first = nested_gradient(term, prior, inner=1, tolerance=0, max_iterations=1)
+    assert first.gap > 1.001 * first.residuals[-1]  # with the slack
+
+
 def test_the_gap_is_one(rng):
     """The objective lies above the minimum by no more than the certificate says."""
     term, prior = problem(rng, (1, 1, 6, 6)), TotalVariation(weight=0.8)
