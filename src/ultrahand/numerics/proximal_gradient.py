@@ -2,11 +2,12 @@ r"""Least squares with one prior whose proximal map is known.
 
 The proximal optimised gradient method with adaptive restart: Kim, Fessler: J Optim Theory Appl
 2018;178:240, doi:10.1007/s10957-018-1287-4, section 4.2; its objective falls twice as fast in the
-worst case as FISTA's (Beck, Teboulle: SIAM J Imaging Sci 2009;2:183, doi:10.1137/080716542). The
-momentum restarts where it points uphill (O'Donoghue, Candes: Found Comput Math 2015;15:715,
-doi:10.1007/s10208-013-9150-3), which takes effect one iteration later here: the test then costs no
-further pass over the images. A prior that changes from iteration to iteration points uphill by
-chance, again and again: there momentum is never restarted, or none would be left.
+worst case as FISTA's (Beck, Teboulle: SIAM J Imaging Sci 2009;2:183, doi:10.1137/080716542), here
+a little less: see `BEYOND`. The momentum restarts where it points uphill (O'Donoghue, Candes: Found
+Comput Math 2015;15:715, doi:10.1007/s10208-013-9150-3), which takes effect one iteration later
+here: the test then costs no further pass over the images. A prior that changes from iteration to
+iteration points uphill by chance, again and again: there momentum is never restarted, or none would
+be left.
 
 The iteration stops at a certificate. With :math:`x_k = \operatorname{prox}_{\gamma R}(z_k)`, the
 vector :math:`r = \nabla f(x_k) + (z_k - x_k) / \gamma` is a subgradient of the objective F at
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 
@@ -25,6 +27,11 @@ from ultrahand.numerics.least_squares import LeastSquares
 from ultrahand.numerics.priors.contract import Proximal
 from ultrahand.numerics.solution import Solution, Status
 from ultrahand.records.arrays import Complex64, Float64, require
+
+BEYOND: Final = 0.8
+"""The method's step beyond the gradient's, as part of the optimal one. With all of it (1) a part of
+the image whose eigenvalue is the largest, as all of sampled Cartesian k-space, swings about its
+value and comes to rest as ``1 / k``; with none it is FISTA."""
 
 
 def proximal_gradient(
@@ -160,9 +167,9 @@ class _Pace:
         """Return tau, 1 / gamma, beta, delta, epsilon, and go to the gamma that follows."""
         theta, tau, inverse = self.theta, self.tau, 1 / self.gamma
         self.ahead = (1 + math.sqrt((8 if final else 4) * theta**2 + 1)) / 2
-        self.gamma = tau * (2 * theta + self.ahead - 1) / self.ahead
-        beta = (theta - 1) / self.ahead
-        return tau, inverse, beta, theta / self.ahead, beta * tau * inverse
+        beta, delta = (theta - 1) / self.ahead, BEYOND * theta / self.ahead
+        self.gamma = tau * (1 + beta + delta)
+        return tau, inverse, beta, delta, beta * tau * inverse
 
     def turn(self, *, restart: bool) -> None:
         self.theta = 1.0 if restart else self.ahead
