@@ -166,7 +166,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
-        choices=("auto", "fft", "grappa", "sense", "gridding"),
+        choices=("auto", "fft", "grappa", "sense", "gridding", "cg"),
         default="auto",
         help="auto decides from the file and says why (default)",
     )

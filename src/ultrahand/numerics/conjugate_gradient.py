@@ -29,6 +29,7 @@ def conjugate_gradient(
     rhs: Complex,
     *,
     damping: float = 0.0,
+    preconditioner: Callable[[Any], Complex] | None = None,
     tolerance: float = 1e-4,
     max_iterations: int = 30,
     progress: Callable[[int], None] = lambda _: None,
@@ -43,8 +44,11 @@ def conjugate_gradient(
         b, complex.
     damping
         ``lambda >= 0``, in the unit of N.
+    preconditioner
+        Applies M, Hermitian and positive, near the inverse of ``N + lambda``; None for 1.
     tolerance
-        Stop when ``|b - (N + lambda) x| <= tolerance |b|``; 0 for a fixed number of iterations.
+        Stop when ``|b - (N + lambda) x| <= tolerance |b|`` in the norm ``|r|^2 = r^H M r``; 0 for a
+        fixed number of iterations.
     max_iterations
         Stop after as many.
     progress
@@ -64,21 +68,26 @@ def conjugate_gradient(
     require(max_iterations >= 1, f"max_iterations must be >= 1, got {max_iterations}")
     require(bool(np.isfinite(rhs).all()), "the right-hand side must be finite")
     with one_blas_thread():
-        return _solve(normal, rhs, damping, tolerance, max_iterations, progress)
+        return _solve(normal, rhs, damping, preconditioner, tolerance, max_iterations, progress)
 
 
 def _solve(
     normal: Callable[[Any], Complex],
     rhs: Complex,
     damping: float,
+    preconditioner: Callable[[Any], Complex] | None,
     tolerance: float,
     max_iterations: int,
     progress: Callable[[int], None],
 ) -> Solution:
+    def improved(r: Complex128) -> Complex128:
+        return r if preconditioner is None else preconditioner(r).astype(np.complex128)
+
     x: Complex128 = np.zeros(rhs.shape, np.complex128)
     r = rhs.astype(np.complex128)
-    p, work = r.copy(), np.empty_like(r)
-    power = start = _dot(r, r)
+    z, work = improved(r), np.empty_like(r)
+    p = z.copy()
+    power = start = _dot(r, z)
     residuals = [1.0]
     status = Status.CONVERGED if start == 0 else Status.ITERATIONS
     while status is Status.ITERATIONS and len(residuals) <= max_iterations:
@@ -95,9 +104,10 @@ def _solve(
         step = power / curvature
         x += np.multiply(p, step, out=work)
         r -= np.multiply(q, step, out=work)
-        before, power = power, _dot(r, r)
+        z = improved(r)
+        before, power = power, max(_dot(r, z), 0.0)
         p *= power / before
-        p += r
+        p += z
         residuals.append(math.sqrt(power / start))
         progress(1)
         if residuals[-1] <= tolerance:

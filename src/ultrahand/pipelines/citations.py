@@ -28,6 +28,12 @@ _CITATIONS: Final = {
             "arbitrary k-space trajectories. Magn Reson Med 2001;46:638. doi:10.1002/mrm.1241"
         ),
     ),
+    "cg": (
+        (
+            "Pruessmann KP, Weiger M, Börnert P, Boesiger P. Advances in sensitivity encoding with "
+            "arbitrary k-space trajectories. Magn Reson Med 2001;46:638. doi:10.1002/mrm.1241"
+        ),
+    ),
     "grappa": (
         (
             "Griswold MA et al. Generalized autocalibrating partially parallel acquisitions "

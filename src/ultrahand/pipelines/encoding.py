@@ -243,12 +243,15 @@ def _choose(
             )
         return options.method, "asked for"
     several = len(raw.header.encodings) > 1
+    asked = options.method
     if external and not (several and stated in CARTESIAN):
+        if asked is not Method.AUTO:
+            return asked, "asked for"
         return Method.GRIDDING, "an external trajectory is given"
-    if options.method is Method.GRIDDING:
+    if asked is not Method.AUTO:
         if not has_k:
-            raise UsageError("--method gridding needs a trajectory: give --trajectory FILE")
-        return Method.GRIDDING, "asked for"
+            raise UsageError(f"--method {asked} needs a trajectory: give --trajectory FILE")
+        return asked, "asked for"
     if stated in CARTESIAN or (not stated and not has_k):
         return (
             Method.FFT,

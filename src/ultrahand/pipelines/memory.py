@@ -121,6 +121,27 @@ def coil_blocks(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> list
     return [slice(a, min(a + width, coils)) for a in range(0, coils, width)]
 
 
+def cg_fits(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> int:
+    """Return the bytes that the transforms of iterative SENSE may use.
+
+    Parameters
+    ----------
+    plan, encoding
+        What is to be done.
+    n_samples
+        Samples of one channel of one volume (3D) or slice (2D).
+
+    Raises
+    ------
+    ResourceError
+        It does not fit, with what is needed for what.
+    """
+    whole, limit = _cg_needs(plan, encoding, n_samples), plan.options.memory_limit
+    if sum(whole.values()) > limit:
+        raise _too_small(limit, whole, ", or use --method gridding")
+    return limit - sum(whole.values()) + whole["transforms"]
+
+
 def transforms_limit(plan: ReconPlan, encoding: EncodingPlan, n_samples: int, width: int) -> int:
     """Return the bytes that the transforms of ``width`` channels may use."""
     whole = _gridding_needs(plan, encoding, n_samples)
@@ -148,8 +169,9 @@ def memory_needed(raw: RawData, plan: ReconPlan) -> int:
         for volume in series.volumes:
             for rows in volume.slices.values():
                 n_samples = int(raw.readouts["number_of_samples"][rows].sum())
-                coil_blocks(plan, encoding, n_samples)
-                most = max(most, sum(_gridding_needs(plan, encoding, n_samples).values()))
+                refuse, needed = _ANYWHERE[encoding.method]
+                refuse(plan, encoding, n_samples)
+                most = max(most, sum(needed(plan, encoding, n_samples).values()))
     return min(most, plan.options.memory_limit)
 
 
@@ -230,6 +252,31 @@ def _gridding_needs(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> 
     return _with_image(needs, encoding)
 
 
+def _cg_needs(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> Needs:
+    grid, coils = encoding.non_cartesian, encoding.n_coils
+    assert grid is not None
+    shape = grid.shape if grid.three_d else grid.shape[1:]
+    voxels = math.prod(shape)
+    lags = tuple(2 * n for n in shape)
+    window = math.prod(min(KERNEL, n) for n in shape)
+    needs = {
+        # Read, and of virtual channels.
+        "samples": 2 * 8 * n_samples * coils,
+        "trajectory": 80 * n_samples,
+        # The transform of the point spread function is the largest.
+        "transforms": max(
+            transform_bytes(n_samples, lags, EPS, 1) + 16 * math.prod(lags),
+            density_bytes(n_samples, shape),
+        ),
+        "maps": 3 * 8 * coils * voxels,
+        # Vectors in double precision, the image, and what the operator works in.
+        "conjugate gradients": 6 * 16 * voxels + 12 * math.prod(lags),
+        "calibration": 18 * (coils * window) ** 2,
+        "blocks": _block_bytes(plan, encoding, 1.0),
+    }
+    return _with_image(needs, encoding)
+
+
 def _block_bytes(plan: ReconPlan, encoding: EncodingPlan, longer: float) -> int:
     """Return what blocks in flight take: each is held raw, whitened, filled and transformed.
 
@@ -270,3 +317,7 @@ _CARTESIAN: Final = MappingProxyType(
     }
 )
 """Method to what refuses it where it does not fit, and to what it needs."""
+_ANYWHERE: Final = MappingProxyType(
+    {Method.GRIDDING: (coil_blocks, _gridding_needs), Method.CG: (cg_fits, _cg_needs)}
+)
+"""The same for samples anywhere."""

@@ -25,6 +25,8 @@ class Method(enum.StrEnum):
     """Cartesian: missing lines from their neighbours in k-space, then as FFT."""
     GRIDDING = "gridding"
     """Any trajectory: density compensation and adjoint NUFFT."""
+    CG = "cg"
+    """Any trajectory: the image that explains all samples of all coils (iterative SENSE)."""
 
     @property
     def cartesian(self) -> bool:

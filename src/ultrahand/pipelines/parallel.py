@@ -30,6 +30,7 @@ from ultrahand.recon.noise_level import outer_noise
 from ultrahand.records.findings import info, warning
 
 if TYPE_CHECKING:
+    from ultrahand.numerics.solution import Solution
     from ultrahand.pipelines.encoding import EncodingPlan
     from ultrahand.pipelines.plan import ReconPlan
     from ultrahand.recon.cartesian import CartesianPlan
@@ -72,7 +73,7 @@ def unfold_lines(
     x, y, z = scan.lines.axes
     threads = plan.options.workers
     maps = find_maps(scan.calibration, (z.n_grid, y.n_grid, x.n_image), threads=threads)
-    damping = wiener_damping_of(scan.calibration, maps)
+    damping = wiener_damping_of(scan.calibration, maps.seen)
     made: list[Unfolded] = []
     tell = _shared(workspace.progress, len(rows), x.n_image)
     for columns in sense_slabs(plan, encoding, scan.n_coils):
@@ -92,7 +93,8 @@ def unfold_lines(
         del grid  # or the next slab's would stand beside it
         workspace = Workspace(notes=workspace.notes)  # further slabs read the same samples again
         tell = (lambda _: None, tell[1])
-    _say_status(made, workspace)
+    note_status(tuple(s for m in made for s in m.solutions), workspace)
+    note_noise(max(m.noise_uncertainty for m in made), workspace)
     values = _cropped(beside([m.values[0] for m in made]), scan.lines)
     values *= np.float32(scan.scale)
     sigma = None
@@ -278,28 +280,30 @@ def _shared(
     return lambda n: tell("readouts", n), lambda n: tell("columns", n)
 
 
-def _say_status(made: list[Unfolded], workspace: Workspace) -> None:
+def note_status(solutions: tuple[Solution, ...], workspace: Workspace) -> None:
     """Warn where conjugate gradients did not reach their tolerance: the image is returned."""
-    solutions = tuple(s for m in made for s in m.solutions)
     worst = worst_of(solutions)
-    unsure = max((m.noise_uncertainty for m in made), default=0.0)
-    if unsure > NOISE_UNSURE:
-        workspace.notes.append(
-            warning(
-                "standard error",
-                found=f"two estimates of it differ by {unsure:.0%} of it",
-                expected=f"at most {NOISE_UNSURE:.0%}",
-                remedy="written as it is; lines missing at one side of k-space cause this",
-            )
-        )
     if worst is not None:
         workspace.notes.append(
             warning(
-                "SENSE",
+                "conjugate gradients",
                 found=f"{worst.status} after {worst.iterations} iterations, relative residual "
                 f"{worst.residuals[-1]:.2g}",
                 expected="a residual below the noise",
                 remedy="the last iterate is written: expect left-over aliasing",
+            )
+        )
+
+
+def note_noise(uncertainty: float, workspace: Workspace) -> None:
+    """Warn where the two estimates of the noise in a voxel differ much."""
+    if uncertainty > NOISE_UNSURE:
+        workspace.notes.append(
+            warning(
+                "standard error",
+                found=f"two estimates of it differ by {uncertainty:.0%} of it",
+                expected=f"at most {NOISE_UNSURE:.0%}",
+                remedy="written as it is; lines missing at one side of k-space cause this",
             )
         )
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ultrahand.pipelines.assemble import Combined, VolumeImages, assemble
 from ultrahand.pipelines.direct import grid_samples, transform_lines
+from ultrahand.pipelines.iterative import solve_samples
 from ultrahand.pipelines.options import Method
 from ultrahand.pipelines.parallel import complete_lines, unfold_lines
 from ultrahand.pipelines.workspace import Workspace
@@ -28,6 +29,7 @@ _MAKERS: Final = MappingProxyType(
         Method.SENSE: unfold_lines,
         Method.GRAPPA: complete_lines,
         Method.GRIDDING: grid_samples,
+        Method.CG: solve_samples,
     }
 )
 

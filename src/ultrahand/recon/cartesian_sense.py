@@ -47,20 +47,23 @@ def block_columns(n_coils: int, n_z: int, n_y: int) -> int:
     return LANES * max(1, BLOCK_BYTES // (8 * n_coils * n_z * n_y * LANES))
 
 
-def wiener_damping_of(calibration: Complex64, maps: MapGrid) -> float:
+def wiener_damping_of(calibration: Complex64, seen: float, *, noise_variance: float = 1.0) -> float:
     """Return one over the mean power of a voxel's real part, where there is an object.
 
     Parameters
     ----------
     calibration
-        The centre of k-space, ``(coils, z, y, x)``, whitened: most of the signal is in it.
-    maps
-        Found from it.
+        The centre of k-space, ``(coils, z, y, x)``, in the image's unit: most of the signal is in
+        it.
+    seen
+        Voxels that hold an object: see `MapGrid.seen`.
+    noise_variance
+        Of a real part of the calibration.
     """
     power = float(np.vdot(calibration, calibration).real)
-    noise = 2.0 * calibration.size
+    noise = 2.0 * noise_variance * calibration.size
     signal = max(power - noise, 0.01 * noise)  # an image of noise alone is held to a tenth of it
-    return 2.0 * maps.seen / signal
+    return 2.0 * seen / signal
 
 
 def unfold(

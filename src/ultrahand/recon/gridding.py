@@ -94,6 +94,64 @@ def grid_readouts(
         sample's: with weights ``w`` and ``N`` voxels it is ``sum(w ** 2) / N`` everywhere; and
         what was done.
     """
+    samples, k, outside = read_samples(
+        raw,
+        plan,
+        rows,
+        whitening=whitening,
+        coils=coils,
+        threads=threads,
+        watch=watch,
+        progress=progress,
+    )
+    width = len(samples)
+    density = densities.weights(k, plan, threads=threads, max_bytes=max_bytes)
+    weights = density.weights
+    samples *= weights
+    dims = k.shape[1]
+    nufft = plan_nufft(
+        k,
+        shape=plan.shape[-dims:],
+        voxel_size_m=plan.voxel_m[:dims],
+        n_coils=n_coils,
+        eps=EPS,
+        threads=threads,
+        max_bytes=max_bytes,
+    )
+    images = nufft.adjoint(samples).reshape(width, *plan.shape)
+    variance = float(np.sum(weights.astype(np.float64) ** 2) / np.prod(plan.shape))
+    state = "" if density.converged else ", not converged"
+    steps = (
+        f"density compensation (Pipe-Menon): residual {density.residual:.2%}{state}",
+        f"adjoint NUFFT of {len(k)} samples, {outside} beyond the matrix left out",
+    )
+    return images, variance, steps
+
+
+def read_samples(
+    raw: RawData,
+    plan: NonCartesianPlan,
+    rows: Ints,
+    *,
+    whitening: Complex64 | None,
+    coils: slice,
+    threads: int,
+    watch: Watch,
+    progress: Progress,
+) -> tuple[Complex64, Float64, int]:
+    """Read the samples of one volume or slice that the matrix can hold.
+
+    Parameters
+    ----------
+    raw, plan, rows, whitening, coils, threads, watch, progress
+        See `grid_readouts`; the whitening may also make fewer channels than there are.
+
+    Returns
+    -------
+    ndarray, ndarray, int
+        Samples ``(coils, samples)``, their positions per metre ``(samples, dims)``, and how many
+        were left out.
+    """
     parts = plan.positions(rows)
     k = np.concatenate([trajectory.k_per_m for _, _, trajectory in parts])
     inside = _inside(k, plan)
@@ -119,28 +177,7 @@ def grid_readouts(
 
         each_block(raw, mine, keep, take, threads=threads, watch=watch, progress=progress)
         start += len(trajectory.k_per_m)
-    k = k if inside.all() else k[inside]
-    density = densities.weights(k, plan, threads=threads, max_bytes=max_bytes)
-    weights = density.weights
-    samples *= weights
-    dims = k.shape[1]
-    nufft = plan_nufft(
-        k,
-        shape=plan.shape[-dims:],
-        voxel_size_m=plan.voxel_m[:dims],
-        n_coils=n_coils,
-        eps=EPS,
-        threads=threads,
-        max_bytes=max_bytes,
-    )
-    images = nufft.adjoint(samples).reshape(width, *plan.shape)
-    variance = float(np.sum(weights.astype(np.float64) ** 2) / np.prod(plan.shape))
-    state = "" if density.converged else ", not converged"
-    steps = (
-        f"density compensation (Pipe-Menon): residual {density.residual:.2%}{state}",
-        f"adjoint NUFFT of {len(k)} samples, {int((~inside).sum())} beyond the matrix left out",
-    )
-    return images, variance, steps
+    return samples, k if inside.all() else k[inside], int((~inside).sum())
 
 
 def _inside(k_per_m: Float64, plan: NonCartesianPlan) -> Bools:

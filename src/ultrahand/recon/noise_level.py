@@ -15,13 +15,15 @@ import numpy as np
 
 if TYPE_CHECKING:
     from ultrahand.recon.cartesian import CartesianPlan
-    from ultrahand.records.arrays import Float64, Ints
+    from ultrahand.records.arrays import Complex64, Float64, Ints
     from ultrahand.records.raw import RawData
 
 LINES: Final = 64
 """The outermost are read."""
 ENDS: Final = 8
 """Of each, this part at either end is used."""
+OUTER: Final = 0.1
+"""Part of samples anywhere."""
 
 
 def outer_noise(raw: RawData, plan: CartesianPlan, rows: Ints) -> Float64:
@@ -45,6 +47,26 @@ def outer_noise(raw: RawData, plan: CartesianPlan, rows: Ints) -> Float64:
     samples = raw.source.samples(outer)[:, :, shape.keep]
     part = max(1, samples.shape[2] // ENDS)
     ends = np.concatenate([samples[:, :, :part], samples[:, :, -part:]], axis=2)
-    power = np.abs(ends.reshape(len(ends), -1).astype(np.complex128)) ** 2
+    return _sd_of_median(ends.reshape(len(ends), -1))
+
+
+def outermost(samples: Complex64, k_per_m: Float64) -> Float64:
+    """Return the same from samples anywhere: of the `OUTER` part farthest from the centre.
+
+    Parameters
+    ----------
+    samples
+        ``(coils, samples)``.
+    k_per_m
+        Their positions, ``(samples, dims)``.
+    """
+    distance = np.linalg.norm(k_per_m, axis=1)
+    outer = distance >= np.quantile(distance, 1.0 - OUTER)
+    return _sd_of_median(samples[:, outer])
+
+
+def _sd_of_median(samples: Complex64) -> Float64:
+    power = np.abs(samples.astype(np.complex128)) ** 2
     finite = np.where(np.isfinite(power), power, np.nan)
-    return np.sqrt(np.nanmedian(finite, axis=1) / (2 * math.log(2)))
+    sd: Float64 = np.sqrt(np.nanmedian(finite, axis=1) / (2 * math.log(2)))
+    return sd

@@ -44,6 +44,7 @@ from ultrahand.recon.noise_combs import (
     place_combs,
 )
 from ultrahand.recon.normal import NormalOperator, Spectra, normal_operator
+from ultrahand.recon.preconditioner import CirculantInverse, circulant_inverse
 from ultrahand.records.arrays import Bools, Complex64, Float32, Float64, freeze, require
 
 FAINT: Final = 0.05
@@ -117,7 +118,10 @@ def noise_of_sense(
     spacing = choose_spacing(spread_of(spectra), spectra.shape)
     with one_blas_thread():
         local = aliased_variance(spectra, maps, damping, support.any(axis=0))
-    solver = _Solver(normal, damping, tolerance, max_iterations, progress)
+    improve = None
+    if spectra.grid != spectra.shape:  # the image that `sense` looks for lies in its range
+        improve = circulant_inverse(spectra, maps, damping, threads=threads)
+    solver = _Solver(normal, improve, damping, tolerance, max_iterations, progress)
     places = place_combs(spacing, spectra.shape, combs)
     sd = np.zeros(support.shape, np.float32)
     scatter = []
@@ -159,12 +163,14 @@ class _Solver:
     def __init__(
         self,
         normal: NormalOperator,
+        improve: CirculantInverse | None,
         damping: float,
         tolerance: float,
         max_iterations: int,
         progress: Callable[[int], None],
     ) -> None:
-        self.normal, self.damping, self.tolerance = normal, damping, tolerance
+        self.normal, self.improve = normal, improve
+        self.damping, self.tolerance = damping, tolerance
         self.max_iterations, self.progress = max_iterations, progress
         self.solves = self.iterations = 0
         self.converged = True
@@ -200,6 +206,7 @@ class _Solver:
             self.normal.forward,
             rhs,
             damping=self.damping,
+            preconditioner=self.improve,
             tolerance=tolerance,
             max_iterations=self.max_iterations,
             progress=self.progress,

@@ -25,6 +25,10 @@ MARGIN: Final = 4
 """Cells gridded beyond the region on either side: the density at the rim of what is gridded is less
 sure than inside."""
 EPS: Final = 1e-5
+WIDEST: Final = 24
+NARROWEST: Final = 8
+FILLED: Final = 0.97
+"""Of the cells: rounding to the nearest leaves single ones empty where none is missing."""
 
 
 @final
@@ -40,6 +44,50 @@ class SampleCalibration:
 
     def __post_init__(self) -> None:
         freeze(self, kspace=self.kspace)
+
+
+def choose_width(k_per_m: Float64, *, shape: Triple, voxel_size_m: tuple[float, ...]) -> Triple:
+    """Return the largest region, `WIDEST` across at most, whose Nyquist cells samples fill.
+
+    Parameters
+    ----------
+    k_per_m, shape, voxel_size_m
+        As of `calibration_from_samples`.
+
+    Returns
+    -------
+    tuple of int
+        ``(z, y, x)``; as wide as sampled along axes that are sampled less far, such as partitions.
+
+    Raises
+    ------
+    InputError
+        Not even `NARROWEST` cells about the centre are filled.
+    """
+    dims = k_per_m.shape[1]
+    matrix = np.array(shape[::-1][:dims])
+    cells = np.rint(k_per_m * (matrix * np.array(voxel_size_m[:dims]))).astype(np.int64)
+    half = WIDEST // 2
+    near = np.unique(cells[np.all(np.abs(cells) <= half, axis=1)], axis=0)
+    low = np.maximum(near.min(axis=0, initial=0), -(matrix // 2))
+    high = np.minimum(near.max(axis=0, initial=0) + 1, matrix - matrix // 2)
+    for width in range(WIDEST, NARROWEST - 1, -2):
+        first, last = np.maximum(low, -(width // 2)), np.minimum(high, width // 2)
+        inside = np.all((near >= first) & (near < last), axis=1).sum()
+        if inside >= FILLED * np.prod(last - first):
+            # The region lies about the centre: as far to one side as to the other, or one less.
+            sizes = [
+                int(min(2 * -a, 2 * b) if n > 1 else 1)
+                for a, b, n in zip(first, last, matrix, strict=True)
+            ]
+            sizes = [max(size, 1) for size in sizes] + [1] * (3 - dims)
+            return sizes[2], sizes[1], sizes[0]
+    raise InputError(
+        "calibration",
+        found=f"gaps between the samples within {NARROWEST} Nyquist cells of the centre",
+        expected="a centre of k-space sampled without gaps",
+        remedy="use more readouts (a longer --frame-time), or --method gridding",
+    )
 
 
 def near_centre(

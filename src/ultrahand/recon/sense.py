@@ -23,6 +23,7 @@ import numpy as np
 from ultrahand.numerics.conjugate_gradient import conjugate_gradient
 from ultrahand.numerics.solution import Solution
 from ultrahand.recon.normal import Spectra, normal_operator
+from ultrahand.recon.preconditioner import circulant_inverse
 from ultrahand.records.arrays import Complex64, require
 
 NOISE_LEFT: Final = 0.02
@@ -101,12 +102,17 @@ def sense(
     noise = 2 * noise_of_rhs(spectra, maps)
     if damping is None:
         damping = wiener_damping(power - noise, noise, spectra, maps)
+    improve = None
+    if spectra.grid != spectra.shape:
+        improve = circulant_inverse(spectra, maps, damping, threads=threads)
+        power, noise = float(np.vdot(rhs, improve(rhs[None])[0]).real), improve.noise_power
     if tolerance is None:
-        tolerance = NOISE_LEFT * math.sqrt(min(noise / power, 1.0)) if power else NOISE_LEFT
+        tolerance = NOISE_LEFT * math.sqrt(min(noise / power, 1.0)) if power > 0 else NOISE_LEFT
     solution = conjugate_gradient(
         normal.forward,
         rhs[None],
         damping=damping,
+        preconditioner=improve,
         tolerance=tolerance,
         max_iterations=max_iterations,
         progress=progress,

@@ -1,0 +1,179 @@
+"""Images of samples anywhere by iterative SENSE: all channels at once, through coil sensitivities.
+
+The normal operator is a convolution (`recon.normal`), so an iteration costs the same for any number
+of samples.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ultrahand.pipelines.assemble import Combined
+from ultrahand.pipelines.memory import cg_fits
+from ultrahand.pipelines.parallel import MAPS_GIVEN, note_noise, note_status
+from ultrahand.pipelines.workspace import Workspace, whitening_of
+from ultrahand.recon._finufft import plan_nufft
+from ultrahand.recon.cartesian_sense import wiener_damping_of
+from ultrahand.recon.coil_compression import coil_gram, compress, svd_compression
+from ultrahand.recon.gridding import EPS, read_samples
+from ultrahand.recon.map_grid import find_maps
+from ultrahand.recon.noise_level import outermost
+from ultrahand.recon.noise_map import noise_of_sense
+from ultrahand.recon.normal import spectra_of_samples
+from ultrahand.recon.sample_calibration import calibration_from_samples, choose_width
+from ultrahand.recon.sense import sense
+from ultrahand.records.findings import info
+
+if TYPE_CHECKING:
+    from ultrahand.pipelines.encoding import EncodingPlan
+    from ultrahand.pipelines.plan import ReconPlan
+    from ultrahand.recon.non_cartesian import NonCartesianPlan
+    from ultrahand.records.arrays import Complex64, Float32, Float64, Ints
+    from ultrahand.records.raw import RawData
+
+MAX_ITERATIONS: Final = 100
+
+
+def solve_samples(
+    raw: RawData, plan: ReconPlan, encoding: EncodingPlan, rows: Ints, workspace: Workspace
+) -> Combined:
+    """Reconstruct one slice or slab by conjugate gradients."""
+    grid = encoding.non_cartesian
+    assert grid is not None
+    n_samples = int(raw.readouts["number_of_samples"][rows].sum())
+    max_bytes = cg_fits(plan, encoding, n_samples)
+    threads = plan.options.workers
+    samples, k, outside = read_samples(
+        raw,
+        grid,
+        rows,
+        whitening=whitening_of(raw, encoding, rows),
+        coils=slice(0, encoding.n_coils),
+        threads=threads,
+        watch=workspace.watch,
+        progress=workspace.progress,
+    )
+    scale = _to_noise_units(samples, k, encoding, workspace)
+    channels = _channels(samples, k, grid, threads, max_bytes)
+    del samples
+    nufft = plan_nufft(
+        k,
+        shape=grid.shape[-k.shape[1] :],
+        voxel_size_m=grid.voxel_m[: k.shape[1]],
+        n_coils=len(channels.samples),
+        eps=EPS,
+        threads=threads,
+        max_bytes=max_bytes,
+    )
+    rhs = np.zeros((1, *grid.shape), np.complex64)
+    maps = channels.maps
+    for coil, sensitivity in zip(channels.samples, maps[:, 0], strict=True):  # one image at a time
+        rhs[0] += sensitivity.conj() * nufft.adjoint(coil[None]).reshape(grid.shape)
+    spectra = spectra_of_samples(
+        k,
+        [np.ones(len(k), np.float32)],
+        shape=grid.shape,
+        voxel_size_m=grid.voxel_m,
+        eps=EPS,
+        threads=threads,
+        max_bytes=max_bytes,
+    )
+    made = sense(
+        rhs,
+        spectra,
+        maps,
+        damping=channels.damping,
+        max_iterations=MAX_ITERATIONS,
+        threads=threads,
+    )
+    note_status((made.solution,), workspace)
+    sigma = None
+    if encoding.whitener is not None:
+        noise = noise_of_sense(spectra, maps, made.damping, threads=threads)
+        note_noise(noise.uncertainty, workspace)
+        sigma = noise.sd[0] * channels.soft
+    how = f"{made.solution.iterations} iterations, damping {made.damping:.3g} in units of noise"
+    steps = (
+        *channels.steps,
+        f"{len(k)} samples, {outside} beyond the matrix left out",
+        f"conjugate gradients, {how}",
+    )
+    values = made.image[0] * channels.soft * np.float32(scale)
+    return Combined(values, sigma, 1, steps, given=MAPS_GIVEN)
+
+
+def _to_noise_units(
+    samples: Complex64, k_per_m: Float64, encoding: EncodingPlan, workspace: Workspace
+) -> float:
+    """Divide samples of unknown noise by an estimate of it, in place; return what it was."""
+    if encoding.whitener is not None:
+        return 1.0
+    level = outermost(samples, k_per_m)
+    alive = level > 0
+    workspace.notes.append(
+        info(
+            "noise level",
+            found="no noise readouts are used",
+            expected="units of noise, for the weight of the data",
+            remedy="estimated from the outermost samples of each channel; no standard error",
+        )
+    )
+    inverse = np.divide(1.0, level, out=np.zeros_like(level), where=alive)
+    samples *= inverse.astype(np.float32)[:, None]
+    return float(np.sqrt(np.mean(level[alive] ** 2))) if alive.any() else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Channels:
+    """Samples of virtual channels, and what is known of them."""
+
+    samples: Complex64
+    maps: Complex64
+    """``(channels, 1, z, y, x)``, ending where the object does."""
+    soft: Float32
+    """How much of each voxel the maps take: see `map_grid.MapGrid`."""
+    damping: float
+    steps: tuple[str, ...]
+
+
+def _channels(
+    samples: Complex64, k: Float64, grid: NonCartesianPlan, threads: int, max_bytes: int
+) -> _Channels:
+    """Find sensitivities from the centre of k-space; of one channel there are none to find."""
+    width = choose_width(k, shape=grid.shape, voxel_size_m=grid.voxel_m)
+    found = calibration_from_samples(
+        samples,
+        k,
+        width,
+        shape=grid.shape,
+        voxel_size_m=grid.voxel_m,
+        threads=threads,
+        max_bytes=max_bytes,
+    )
+    variance = found.noise_variance
+    if len(samples) == 1:
+        ones = np.ones((1, 1, *grid.shape), np.complex64)
+        seen = float(np.prod(grid.shape))
+        damping = wiener_damping_of(found.kspace, seen, noise_variance=variance)
+        steps = ("one channel, no sensitivities",)
+        return _Channels(samples, ones, np.ones(grid.shape, np.float32), damping, steps)
+    block = (found.kspace / np.float32(math.sqrt(variance))).reshape(1, len(samples), -1)
+    fewer = svd_compression(coil_gram(block), block.shape[2])
+    calibration = compress(block, fewer).reshape(-1, *width)
+    maps = find_maps(calibration, grid.shape, threads=threads)
+    sensitivities, soft = maps.columns(slice(0, grid.shape[2]))
+    size = " x ".join(str(n) for n in reversed(width))
+    return _Channels(
+        samples=fewer.matrix @ samples,
+        maps=sensitivities,
+        soft=soft[0],
+        damping=wiener_damping_of(found.kspace, maps.seen, noise_variance=variance),
+        steps=(
+            f"{len(calibration)} virtual channels, {fewer.kept:.4%} of the calibration's signal",
+            f"coil sensitivities by ESPIRiT from {size} gridded calibration samples",
+        ),
+    )
