@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ultrahand.bench.result import Compared, Result
 
-_HEADS = ("engine", "first s", "warm s", "cpu s", "calls", "error", "peak MB", "version", "called as")
+_TIMES = ("first s", "warm s", "cpu s", "calls")
+_HEADS = ("engine", *_TIMES, "error", "peak MB", "version", "called as")
 _GOALS = ("problem", "peer", "times as fast", "goal", "error", "at most", "met")
 
 
