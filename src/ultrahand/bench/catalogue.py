@@ -22,6 +22,23 @@ PROBLEMS: Final = {
 """Problem to module; the module's ``PROBLEMS`` holds it under the same name."""
 
 
+PEERS: Final = ("finufft", "mri-nufft", "sigpy", "bart", "mrpro", "pygrappa")
+
+
+def choose_peers(names: list[str] | None) -> tuple[str, ...]:
+    """Return the peers that take part: all, or those named.
+
+    Raises
+    ------
+    UsageError
+        A name that is none.
+    """
+    for name in names or ():
+        if name not in PEERS:
+            raise UsageError(f"no peer is called {name!r}; there are: {', '.join(PEERS)}")
+    return tuple(names or PEERS)
+
+
 def choose(names: list[str]) -> list[str]:
     """Return the problems that some names mean: each itself, or all that begin with it.
 

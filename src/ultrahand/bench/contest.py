@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -48,6 +48,7 @@ def run_problem(
     *,
     size: Size,
     threads: int,
+    peers: Collection[str] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Result:
     """Make the data, let every engine take its turns, and compare.
@@ -60,6 +61,8 @@ def run_problem(
         ``tiny`` is for tests: one turn, and times that mean nothing.
     threads
         Of each contestant.
+    peers
+        Those that take part beside ours; None for all.
     say
         Told what goes on.
 
@@ -76,7 +79,8 @@ def run_problem(
             made = maker.answer()
         if "failed" in made or "absent" in made:
             raise BenchError(f"the data of {name} were not made: {_reason(made)}")
-        return _contest(case, [_Process(case, engine) for engine in problem.engines], say)
+        engines = [e for e in problem.engines if e.name == OURS or peers is None or e.name in peers]
+        return _contest(case, [_Process(case, engine) for engine in engines], say)
 
 
 @final

@@ -84,7 +84,7 @@ def _problem(direction: Direction, n: int, over_mrinufft: float) -> Problem:
             engine(OURS, partial(ours, direction), "ultrahand", "eps 1e-5"),
             engine("finufft", by_finufft, "finufft", "n_trans 8, eps 1e-5, upsampfac 2"),
             engine("mri-nufft", by_mrinufft, "mri-nufft", "finufft backend, default options"),
-            engine("sigpy", by_sigpy, "sigpy", "default options (oversamp 1.25, width 4)"),
+            engine("sigpy", by_sigpy, "sigpy", "oversamp 2, width 6"),
         ),
         goals=(
             Goal(peer="finufft", ratio=1, error=ERROR),

@@ -142,6 +142,12 @@ def add_bench(commands: Commands) -> None:
         "-o", "--output", metavar="DIR", help="folder for bench.json, bench.md and bench.png"
     )
     parser.add_argument(
+        "--peer",
+        action="append",
+        metavar="NAME",
+        help="beside this peer alone; may be given several times (default: all that are installed)",
+    )
+    parser.add_argument(
         "--size",
         choices=("full", "tiny"),
         default="full",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from ultrahand.bench.catalogue import PROBLEMS, choose
+from ultrahand.bench.catalogue import PROBLEMS, choose, choose_peers
 from ultrahand.bench.contest import run_problem
 from ultrahand.bench.machine import available_threads, describe_machine
 from ultrahand.bench.picture import write_picture
@@ -23,7 +23,7 @@ FILES = ("bench.json", "bench.md", "bench.png")
 
 def run(options: argparse.Namespace) -> int:
     """Run the problems in turn and print one table, or JSON; a goal that is missed is a result."""
-    names = choose(options.names)
+    names, peers = choose(options.names), choose_peers(options.peer)
     threads = options.threads or available_threads()
     folder = Path(options.output) if options.output else None
     outputs = OutputSet(force=options.force, inputs=[])
@@ -36,7 +36,9 @@ def run(options: argparse.Namespace) -> int:
     say = _say(options)
     result = joined(
         [
-            run_problem(PROBLEMS[name], name, size=options.size, threads=threads, say=say)
+            run_problem(
+                PROBLEMS[name], name, size=options.size, threads=threads, peers=peers, say=say
+            )
             for name in names
         ]
     )

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from ultrahand.bench.problem import Array, Call, Case
 
+EXACT: Final = {"oversamp": 2.0, "width": 6}
+"""As exact as ours at eps 1e-5; its default (1.25, 4) errs by 0.8 % in a third of the time."""
+
 
 def forward(case: Case) -> Call:
-    """With its default kernel, the fastest."""
+    """With a kernel as exact as ours."""
     import sigpy
 
     k, given = case["k"], case["given"]
     _compile(k, tuple(case["shape"].tolist()))
-    return lambda: sigpy.nufft(given, k)
+    return lambda: sigpy.nufft(given, k, **EXACT)
 
 
 def adjoint(case: Case) -> Call:
-    """With its default kernel, the fastest."""
+    """With a kernel as exact as ours."""
     import sigpy
 
     k, given = case["k"], case["given"]
     shape = tuple(case["shape"].tolist())
     _compile(k, shape)
-    return lambda: sigpy.nufft_adjoint(given, k, (len(given), *shape))
+    return lambda: sigpy.nufft_adjoint(given, k, (len(given), *shape), **EXACT)
 
 
 def radial_sense(case: Case) -> Call:
