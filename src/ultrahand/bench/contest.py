@@ -28,7 +28,7 @@ from ultrahand.bench.result import Absent, Result, Row, compare
 from ultrahand.errors import UltrahandError
 
 TURNS: Final = 7
-BUDGET_S: Final = 40.0
+BUDGET_S: Final = 60.0
 """A contestant takes no further turn when it has used so much. A peer whose first call alone takes
 longer is not asked again: that call, without its preparation, is its warm one too."""
 LIMIT_S: Final = 1800.0
