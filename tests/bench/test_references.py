@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from ultrahand.bench import coil_maps, exact
+from ultrahand.bench.picture import write_picture
 from ultrahand.bench.problem import Case, relative_error
-from ultrahand.bench.result import Row, compare
+from ultrahand.bench.result import Result, Row, compare
 from ultrahand.bench.setting import random_complex
 from ultrahand.bench.sodium_file import PROBLEM as SODIUM
 
@@ -91,3 +92,12 @@ def test_goals_want_speed_and_accuracy():
     assert [goal.met for goal in worse] == [False, False, False]
     alone = compare(SODIUM, rows[:1])
     assert [goal.met for goal in alone] == [None, None, True]
+
+
+def test_picture_of_errors_without_a_place(tmp_path):
+    """An error of 0 or none has no place on a logarithmic axis; the others are drawn."""
+    rows = [row("ultrahand", 2.0, 0.0), row("sigpy", 40.0, float("nan")), row("bart", 19.0, 1e-3)]
+    for shown in (rows, rows[:2], []):
+        result = Result(titles={"sodium": ("", "")}, rows=shown, absent=[], goals=[])
+        write_picture(result, tmp_path / "bench.png")
+        assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")

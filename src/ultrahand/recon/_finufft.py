@@ -110,16 +110,21 @@ class Nufft:
     def adjoint(self, samples: Complex, /) -> Complex:
         """Transform ``(..., n_samples)`` to ``(..., *shape)``."""
         series, batch = self._batch(samples, self.codomain)
-        out = np.zeros((len(series), *self.shape), self.dtype)
+        out = np.empty((len(series), *self.shape), self.dtype)
 
-        def transform(coil: int, lane: _Lane) -> Complex:
-            return lane.type1.execute(series[coil, lane.samples])
+        def transform(coil: int, lane: _Lane) -> Complex | None:
+            mine = series[coil, lane.samples]
+            if lane.samples.start:
+                return lane.type1.execute(mine)
+            lane.type1.execute(mine, out=out[coil])  # the first part: what others are added to
+            return None
 
         with self.lock, ThreadPoolExecutor(self.threads) as pool:
             for coils in self._rounds(len(series)):
                 partial = _run(pool, [(transform, coil, lane) for coil, lane in coils])
                 for (coil, _), image in zip(coils, partial, strict=True):
-                    out[coil] += image
+                    if image is not None:
+                        out[coil] += image
         out *= self._scale
         return out.reshape(*batch, *self.shape)
 
