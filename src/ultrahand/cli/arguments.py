@@ -126,6 +126,38 @@ def add_simulate(commands: Commands) -> None:
     parser.set_defaults(run=_lazy("simulate"))
 
 
+def add_bench(commands: Commands) -> None:
+    """Add ``ultrahand bench``."""
+    parser = commands.add_parser(
+        "bench",
+        help="speed and accuracy on this machine",
+        description="Time the reconstructions on this machine beside the peers that are installed: "
+        "first and warm call, error against an exact reference, peak memory. Contestants take "
+        "turns, each in a process of its own. All problems take about half an hour.",
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="problems, or families as normal (default: all)"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", help="folder for bench.json, bench.md and bench.png"
+    )
+    parser.add_argument(
+        "--peer",
+        action="append",
+        metavar="NAME",
+        help="beside this peer alone; may be given several times (default: all that are installed)",
+    )
+    parser.add_argument(
+        "--size",
+        choices=("full", "tiny"),
+        default="full",
+        help="tiny shows in seconds that all works; its times mean nothing",
+    )
+    parser.add_argument("--force", action="store_true", help="replace existing outputs")
+    _add_common(parser)
+    parser.set_defaults(run=_lazy("bench"), supervises=True)
+
+
 def add_warmup(commands: Commands) -> None:
     """Add ``ultrahand warmup``."""
     parser = commands.add_parser(

@@ -15,6 +15,7 @@ from typing import NoReturn, final
 
 from ultrahand import __version__
 from ultrahand.cli.arguments import (
+    add_bench,
     add_check,
     add_exam,
     add_recon,
@@ -77,6 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_recon(commands)
     add_exam(commands)
     add_simulate(commands)
+    add_bench(commands)
     add_warmup(commands)
     return parser
 
