@@ -185,7 +185,7 @@ def as_objects(rows: Iterable[Row]) -> list[dict[str, object]]:
 
 
 def missing_lines_reason(plan: ReconPlan) -> str | None:
-    """Return why a measurement needs parallel imaging; None where it does not.
+    """Return why a measurement needs parallel imaging that cannot be done; None where it can.
 
     A series that asks for ``fft`` gets it, with zeros for what is missing.
     """
@@ -193,6 +193,6 @@ def missing_lines_reason(plan: ReconPlan) -> str | None:
     if not gaps or plan.options.method is not Method.AUTO:
         return None
     return (
-        f"lines between the acquired ones are missing in encoding {', '.join(map(str, gaps))}; "
+        f"encoding {', '.join(map(str, gaps))}: {plan.encodings[gaps[0]].reason}; "
         "options.method = 'fft' puts zeros there, and the image aliases"
     )
