@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ultrahand.cli.values import count, memory, seconds, threads
+from ultrahand.cli.values import count, memory, positive, seconds, threads
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -16,6 +16,8 @@ SERIES_OPTIONS = (
     "group",
     "conjugate",
     "method",
+    "prior",
+    "prior-weight",
     "combine",
     "partial-fourier",
     "noise",
@@ -198,9 +200,23 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
-        choices=("auto", "fft", "grappa", "sense", "gridding", "cg"),
+        choices=("auto", "fft", "grappa", "sense", "cs", "gridding", "cg"),
         default="auto",
         help="auto decides from the file and says why (default)",
+    )
+    parser.add_argument(
+        "--prior",
+        choices=("wavelet", "tv", "tgv"),
+        default="wavelet",
+        help="what --method cs takes for simple: few wavelet coefficients (default), pieces of "
+        "constant value (total variation), or of constant slope",
+    )
+    parser.add_argument(
+        "--prior-weight",
+        type=positive,
+        metavar="W",
+        help="weight of the prior in noise units: the same suits other coils and matrices "
+        "(default: at which noise alone keeps a tenth of itself)",
     )
     parser.add_argument(
         "--combine",

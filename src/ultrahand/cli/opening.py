@@ -59,6 +59,7 @@ def plan(
         PartialFourier,
         Parts,
         ReconOptions,
+        Sparsity,
         plan_reconstruction,
     )
 
@@ -79,6 +80,8 @@ def plan(
         raise UsageError("--trajectory-offset and --trajectory-axes need --trajectory FILE")
     chosen = ReconOptions(
         method=Method(options.method),
+        prior=Sparsity(options.prior),
+        prior_weight=options.prior_weight,
         combine=Combine(options.combine),
         partial_fourier=PartialFourier(options.partial_fourier),
         parts=Parts(getattr(options, "parts", "mag")),

@@ -38,6 +38,17 @@ def seconds(text: str) -> float:
     return length_s
 
 
+def positive(text: str) -> float:
+    """Read a number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number above 0")
+    return number
+
+
 def threads(text: str) -> int:
     """Read a number of threads."""
     if not text.isdigit() or int(text) < 1:

@@ -1,7 +1,14 @@
 """Pipelines compose the science: records in, records out; no file is opened here."""
 
 from ultrahand.pipelines.assemble import VolumeImages
-from ultrahand.pipelines.options import Combine, Method, PartialFourier, Parts, ReconOptions
+from ultrahand.pipelines.options import (
+    Combine,
+    Method,
+    PartialFourier,
+    Parts,
+    ReconOptions,
+    Sparsity,
+)
 from ultrahand.pipelines.plan import ReconPlan, plan_reconstruction
 from ultrahand.pipelines.reconstruct import reconstruct_volume
 from ultrahand.pipelines.workspace import Workspace
@@ -13,6 +20,7 @@ __all__ = [
     "Parts",
     "ReconOptions",
     "ReconPlan",
+    "Sparsity",
     "VolumeImages",
     "Workspace",
     "plan_reconstruction",

@@ -28,6 +28,12 @@ _CITATIONS: Final = {
             "arbitrary k-space trajectories. Magn Reson Med 2001;46:638. doi:10.1002/mrm.1241"
         ),
     ),
+    "cs": (
+        (
+            "Lustig M, Donoho D, Pauly JM. Sparse MRI: the application of compressed sensing for "
+            "rapid MR imaging. Magn Reson Med 2007;58:1182. doi:10.1002/mrm.21391"
+        ),
+    ),
     "cg": (
         (
             "Pruessmann KP, Weiger M, Börnert P, Boesiger P. Advances in sensitivity encoding with "

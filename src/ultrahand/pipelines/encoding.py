@@ -113,11 +113,11 @@ def plan_encoding(
     """
     index = volumes[0].encoding
     rows = np.sort(np.concatenate([volume.rows for volume in volumes]))
-    method, reason = _choose(raw, rows, index, options, trajectory is not None)
+    method, reason, lines = _choose(raw, rows, index, options, trajectory is not None)
     findings: list[Finding] = []
     cartesian = non_cartesian = parallel = None
     undersampled = False
-    if method.cartesian:
+    if lines:
         cartesian, gaps, more = _cartesian(raw, volumes, rows, options)
         three_d = cartesian.three_d
         if gaps is not None or method is not Method.FFT:
@@ -232,33 +232,31 @@ def _frame(
 
 def _choose(
     raw: RawData, rows: Ints, index: int, options: ReconOptions, external: bool
-) -> tuple[Method, str]:
-    """Choose the method from the header's trajectory and what stands beside the samples."""
+) -> tuple[Method, str, bool]:
+    """Choose the method, and whether it takes lines of a Cartesian grid.
+
+    From the header's trajectory and what stands beside the samples.
+    """
     stated = raw.header.encodings[index].trajectory
     has_k = bool((raw.readouts["trajectory_dimensions"][rows] > 0).all())
-    if options.method.cartesian:
-        if external:
-            raise UsageError(
-                f"--method {options.method} does not use --trajectory; leave one of them out"
-            )
-        return options.method, "asked for"
-    several = len(raw.header.encodings) > 1
-    asked = options.method
-    if external and not (several and stated in CARTESIAN):
-        if asked is not Method.AUTO:
-            return asked, "asked for"
-        return Method.GRIDDING, "an external trajectory is given"
+    asked, several = options.method, len(raw.header.encodings) > 1
+    lines = stated in CARTESIAN or (not stated and not has_k)
+    external = external and not (several and stated in CARTESIAN)
+    if asked.cartesian and external:
+        raise UsageError(f"--method {asked} does not use --trajectory; leave one of them out")
     if asked is not Method.AUTO:
-        if not has_k:
+        lines = asked.cartesian or (asked is Method.CS and lines and not external)
+        if not (lines or has_k or external):
             raise UsageError(f"--method {asked} needs a trajectory: give --trajectory FILE")
-        return asked, "asked for"
-    if stated in CARTESIAN or (not stated and not has_k):
-        return (
-            Method.FFT,
-            f"the header's trajectory is {stated or 'not stated, and none is stored'}",
-        )
+        return asked, "asked for", lines
+    if external:
+        return Method.GRIDDING, "an external trajectory is given", False
+    if lines:
+        why = f"the header's trajectory is {stated or 'not stated, and none is stored'}"
+        return Method.FFT, why, True
     if has_k:
-        return Method.GRIDDING, f"the header's trajectory is {stated!r} and positions are stored"
+        why = f"the header's trajectory is {stated!r} and positions are stored"
+        return Method.GRIDDING, why, False
     raise InputError(
         f"trajectory of {name_readout(raw.readouts, int(rows[0]))}",
         found=f"no positions in a measurement whose trajectory is {stated[:20]!r}",

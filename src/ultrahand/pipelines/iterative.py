@@ -14,7 +14,7 @@ import numpy as np
 
 from ultrahand.pipelines.assemble import Combined
 from ultrahand.pipelines.memory import cg_fits
-from ultrahand.pipelines.parallel import MAPS_GIVEN, note_noise, note_status
+from ultrahand.pipelines.problem import MAPS_GIVEN, Problem, note_noise, note_status
 from ultrahand.pipelines.workspace import Workspace, whitening_of
 from ultrahand.recon._finufft import plan_nufft
 from ultrahand.recon.cartesian_sense import wiener_damping_of
@@ -42,6 +42,32 @@ def solve_samples(
     raw: RawData, plan: ReconPlan, encoding: EncodingPlan, rows: Ints, workspace: Workspace
 ) -> Combined:
     """Reconstruct one slice or slab by conjugate gradients."""
+    threads = plan.options.workers
+    problem = samples_problem(raw, plan, encoding, rows, workspace)
+    made = sense(
+        problem.rhs,
+        problem.spectra,
+        problem.maps,
+        damping=problem.damping,
+        max_iterations=MAX_ITERATIONS,
+        threads=threads,
+    )
+    note_status((made.solution,), workspace)
+    sigma = None
+    if encoding.whitener is not None:
+        noise = noise_of_sense(problem.spectra, problem.maps, problem.damping, threads=threads)
+        note_noise(noise.uncertainty, workspace)
+        sigma = noise.sd[0] * problem.soft  # the scale is 1 where the noise is known
+    how = f"{made.solution.iterations} iterations, damping {made.damping:.3g} in units of noise"
+    values = problem.image_of(made.image)
+    steps = (*problem.steps, f"conjugate gradients, {how}")
+    return Combined(values, sigma, 1, steps, given=MAPS_GIVEN)
+
+
+def samples_problem(
+    raw: RawData, plan: ReconPlan, encoding: EncodingPlan, rows: Ints, workspace: Workspace
+) -> Problem:
+    """Read samples anywhere and put up their normal equations."""
     grid = encoding.non_cartesian
     assert grid is not None
     n_samples = int(raw.readouts["number_of_samples"][rows].sum())
@@ -70,8 +96,7 @@ def solve_samples(
         max_bytes=max_bytes,
     )
     rhs = np.zeros((1, *grid.shape), np.complex64)
-    maps = channels.maps
-    for coil, sensitivity in zip(channels.samples, maps[:, 0], strict=True):  # one image at a time
+    for coil, sensitivity in zip(channels.samples, channels.maps[:, 0], strict=True):
         rhs[0] += sensitivity.conj() * nufft.adjoint(coil[None]).reshape(grid.shape)
     spectra = spectra_of_samples(
         k,
@@ -82,28 +107,15 @@ def solve_samples(
         threads=threads,
         max_bytes=max_bytes,
     )
-    made = sense(
-        rhs,
-        spectra,
-        maps,
+    return Problem(
+        rhs=rhs,
+        spectra=spectra,
+        maps=channels.maps,
+        soft=channels.soft,
         damping=channels.damping,
-        max_iterations=MAX_ITERATIONS,
-        threads=threads,
+        scale=scale,
+        steps=(*channels.steps, f"{len(k)} samples, {outside} beyond the matrix left out"),
     )
-    note_status((made.solution,), workspace)
-    sigma = None
-    if encoding.whitener is not None:
-        noise = noise_of_sense(spectra, maps, made.damping, threads=threads)
-        note_noise(noise.uncertainty, workspace)
-        sigma = noise.sd[0] * channels.soft
-    how = f"{made.solution.iterations} iterations, damping {made.damping:.3g} in units of noise"
-    steps = (
-        *channels.steps,
-        f"{len(k)} samples, {outside} beyond the matrix left out",
-        f"conjugate gradients, {how}",
-    )
-    values = made.image[0] * channels.soft * np.float32(scale)
-    return Combined(values, sigma, 1, steps, given=MAPS_GIVEN)
 
 
 def _to_noise_units(

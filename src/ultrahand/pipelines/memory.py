@@ -97,6 +97,21 @@ def grappa_fits(plan: ReconPlan, encoding: EncodingPlan) -> None:
         )
 
 
+def lines_fit(plan: ReconPlan, encoding: EncodingPlan) -> None:
+    """Refuse a grid that does not fit the memory: a prior takes it whole.
+
+    Raises
+    ------
+    ResourceError
+        With what is needed for what.
+    """
+    whole = _lines_needs(plan, encoding)
+    if sum(whole.values()) > plan.options.memory_limit:
+        raise _too_small(
+            plan.options.memory_limit, whole, ", or use --method sense, which goes in slabs"
+        )
+
+
 def coil_blocks(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> list[slice]:
     """Cut the channels of a gridding reconstruction so that their samples fit the memory.
 
@@ -218,6 +233,16 @@ def _sense_needs(plan: ReconPlan, encoding: EncodingPlan, n_coils: int | None = 
     return _with_image(needs, encoding)
 
 
+def _lines_needs(plan: ReconPlan, encoding: EncodingPlan) -> Needs:
+    """Return what compressed sensing of lines needs: SENSE of one block as wide as the image."""
+    needs = _sense_needs(plan, encoding)
+    assert encoding.cartesian is not None
+    x, y, z = encoding.cartesian.axes
+    voxels = x.n_image * y.n_grid * z.n_grid
+    samples = 8 * encoding.n_coils * voxels
+    return needs | {"blocks of columns": 3 * samples, "solver": 12 * 16 * voxels}
+
+
 def _grappa_needs(plan: ReconPlan, encoding: EncodingPlan) -> Needs:
     grid, coils = encoding.cartesian, encoding.n_coils
     assert grid is not None
@@ -314,10 +339,15 @@ _CARTESIAN: Final = MappingProxyType(
         Method.FFT: (slabs_of, _cartesian_needs),
         Method.SENSE: (sense_slabs, _sense_needs),
         Method.GRAPPA: (grappa_fits, _grappa_needs),
+        Method.CS: (lines_fit, _lines_needs),
     }
 )
 """Method to what refuses it where it does not fit, and to what it needs."""
 _ANYWHERE: Final = MappingProxyType(
-    {Method.GRIDDING: (coil_blocks, _gridding_needs), Method.CG: (cg_fits, _cg_needs)}
+    {
+        Method.GRIDDING: (coil_blocks, _gridding_needs),
+        Method.CG: (cg_fits, _cg_needs),
+        Method.CS: (cg_fits, _cg_needs),  # a prior's own arrays are fewer than the maps
+    }
 )
 """The same for samples anywhere."""

@@ -25,6 +25,8 @@ class Method(enum.StrEnum):
     """Cartesian: missing lines from their neighbours in k-space, then as FFT."""
     GRIDDING = "gridding"
     """Any trajectory: density compensation and adjoint NUFFT."""
+    CS = "cs"
+    """Lines or any trajectory: the simplest image that explains all samples (a `prior`)."""
     CG = "cg"
     """Any trajectory: the image that explains all samples of all coils (iterative SENSE)."""
 
@@ -32,6 +34,14 @@ class Method(enum.StrEnum):
     def cartesian(self) -> bool:
         """Whether it takes lines of a Cartesian grid."""
         return self in (Method.FFT, Method.SENSE, Method.GRAPPA)
+
+
+class Sparsity(enum.StrEnum):
+    """What `Method.CS` takes for simple: see `recon.regularised.Prior`."""
+
+    WAVELET = "wavelet"
+    TV = "tv"
+    TGV = "tgv"
 
 
 class Combine(enum.StrEnum):
@@ -63,6 +73,9 @@ class ReconOptions:
     """Options of `reconstruct`."""
 
     method: Method = Method.AUTO
+    prior: Sparsity = Sparsity.WAVELET
+    prior_weight: float | None = None
+    """In noise units; None for the prior's own default."""
     combine: Combine = Combine.AUTO
     partial_fourier: PartialFourier = PartialFourier.ZERO
     parts: Parts = Parts.MAG
@@ -80,7 +93,7 @@ class ReconOptions:
     """0 for as many as the process may use."""
 
     def __post_init__(self) -> None:
-        kinds = {"method": Method, "combine": Combine, "parts": Parts}
+        kinds = {"method": Method, "combine": Combine, "parts": Parts, "prior": Sparsity}
         for name, kind in (kinds | {"partial_fourier": PartialFourier}).items():
             object.__setattr__(self, name, kind(getattr(self, name)))  # plain words are welcome
         if self.trajectory_unit is not None:

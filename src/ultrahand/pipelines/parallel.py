@@ -11,13 +11,14 @@ import numpy as np
 
 from ultrahand.pipelines.assemble import Combined
 from ultrahand.pipelines.direct import beside, combine_images
-from ultrahand.pipelines.memory import grappa_fits, sense_slabs
+from ultrahand.pipelines.memory import grappa_fits, lines_fit, sense_slabs
 from ultrahand.pipelines.options import Combine
 from ultrahand.pipelines.parallel_plan import calibration_of
+from ultrahand.pipelines.problem import MAPS_GIVEN, Problem, note_noise, note_status
 from ultrahand.pipelines.workspace import Workspace, whitening_of
 from ultrahand.recon import fourier
 from ultrahand.recon.calibration import line_mask, read_calibration
-from ultrahand.recon.cartesian_sense import Unfolded, unfold, wiener_damping_of, worst_of
+from ultrahand.recon.cartesian_sense import Unfolded, gathered, unfold, wiener_damping_of
 from ultrahand.recon.coil_compression import coil_gram, compress, svd_compression
 from ultrahand.recon.coverage import Coverage
 from ultrahand.recon.grappa import fill
@@ -27,10 +28,10 @@ from ultrahand.recon.grid import fill_grid
 from ultrahand.recon.lattice_search import find_lattice
 from ultrahand.recon.map_grid import find_maps
 from ultrahand.recon.noise_level import outer_noise
-from ultrahand.records.findings import info, warning
+from ultrahand.recon.normal import spectra_of_mask
+from ultrahand.records.findings import info
 
 if TYPE_CHECKING:
-    from ultrahand.numerics.solution import Solution
     from ultrahand.pipelines.encoding import EncodingPlan
     from ultrahand.pipelines.plan import ReconPlan
     from ultrahand.recon.cartesian import CartesianPlan
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
 
 READING: Final = 4
 """Reading counts as one part in so many of the progress, solving as the rest."""
-NOISE_UNSURE: Final = 0.05
-"""Relative scatter of the standard error between its two estimates, above which it is told."""
-MAPS_GIVEN: Final = "coil sensitivities are taken as given"
 WEIGHTS_GIVEN: Final = "the weights of GRAPPA are taken as given"
 
 
@@ -109,6 +107,33 @@ def unfold_lines(
         f"SENSE by conjugate gradients, damping {damping:.3g} in units of noise",
     )
     return Combined(values, sigma, 1, steps, given=MAPS_GIVEN)
+
+
+def lines_problem(
+    raw: RawData, plan: ReconPlan, encoding: EncodingPlan, rows: Ints, workspace: Workspace
+) -> Problem:
+    """Read lines and put up the normal equations of the whole slice or slab."""
+    lines_fit(plan, encoding)
+    scan = _scan(raw, plan, encoding, rows, workspace)
+    x, y, z = scan.lines.axes
+    threads = plan.options.workers
+    shape = (z.n_grid, y.n_grid, x.n_image)
+    maps = find_maps(scan.calibration, shape, threads=threads)
+    whole = slice(0, x.n_image)
+    grid = _grid(raw, scan, whole, threads, workspace, workspace.progress)
+    counts = scan.coverage.line_counts()
+    weights = np.fft.fftshift(counts).astype(np.float32)[:, :, None]
+    sensitivities, soft = maps.columns(whole)
+    return Problem(
+        rhs=gathered(grid, counts, sensitivities, threads),
+        spectra=spectra_of_mask(np.broadcast_to(weights, shape)),
+        maps=sensitivities,
+        soft=soft[0],
+        damping=wiener_damping_of(scan.calibration, maps.seen),
+        scale=scan.scale,
+        steps=scan.steps,
+        kept=_kept(scan.lines),
+    )
 
 
 def complete_lines(
@@ -253,12 +278,16 @@ def _centred(images: Complex64) -> Complex64:
     return fourier.from_fft_order(images, (1, 2))
 
 
-def _cropped(image: np.ndarray, lines: CartesianPlan) -> np.ndarray:
-    """Cut a centred image, ``(..., z, y, x)``, to the voxels that were asked for."""
+def _kept(lines: CartesianPlan) -> tuple[slice, slice]:
+    """Return the voxels along z and y of a centred grid that were asked for."""
     _, y, z = lines.axes
     first = [axis.n_grid // 2 - axis.n_image // 2 for axis in (z, y)]
-    z_part, y_part = (slice(a, a + axis.n_image) for a, axis in zip(first, (z, y), strict=True))
-    return np.ascontiguousarray(image[..., z_part, y_part, :])
+    return slice(first[0], first[0] + z.n_image), slice(first[1], first[1] + y.n_image)
+
+
+def _cropped(image: np.ndarray, lines: CartesianPlan) -> np.ndarray:
+    """Cut a centred image, ``(..., z, y, x)``, to the voxels that were asked for."""
+    return np.ascontiguousarray(image[(..., *_kept(lines), slice(None))])
 
 
 def _shared(
@@ -278,34 +307,6 @@ def _shared(
         told = reached
 
     return lambda n: tell("readouts", n), lambda n: tell("columns", n)
-
-
-def note_status(solutions: tuple[Solution, ...], workspace: Workspace) -> None:
-    """Warn where conjugate gradients did not reach their tolerance: the image is returned."""
-    worst = worst_of(solutions)
-    if worst is not None:
-        workspace.notes.append(
-            warning(
-                "conjugate gradients",
-                found=f"{worst.status} after {worst.iterations} iterations, relative residual "
-                f"{worst.residuals[-1]:.2g}",
-                expected="a residual below the noise",
-                remedy="the last iterate is written: expect left-over aliasing",
-            )
-        )
-
-
-def note_noise(uncertainty: float, workspace: Workspace) -> None:
-    """Warn where the two estimates of the noise in a voxel differ much."""
-    if uncertainty > NOISE_UNSURE:
-        workspace.notes.append(
-            warning(
-                "standard error",
-                found=f"two estimates of it differ by {uncertainty:.0%} of it",
-                expected=f"at most {NOISE_UNSURE:.0%}",
-                remedy="written as it is; lines missing at one side of k-space cause this",
-            )
-        )
 
 
 def _three(shape: tuple[int, ...]) -> tuple[int, int, int]:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ultrahand.records.arrays import Ints
     from ultrahand.records.raw import RawData
 
-PARALLEL: Final = (Method.SENSE, Method.GRAPPA)
 _COUNTERS: Final = ("contrast", "set", "phase", "repetition")
 """Which calibration readouts are nearest to an image: fewest of these differ, the first most."""
 
@@ -105,7 +104,7 @@ def choose_parallel(
     n_coils
         Channels.
     asked
-        ``auto``, ``sense`` or ``grappa``.
+        ``auto``, ``sense``, ``grappa`` or ``cs``.
 
     Raises
     ------
@@ -113,7 +112,7 @@ def choose_parallel(
         A method was asked for that cannot work: one channel, too few calibration lines, for GRAPPA
         lines that form no lattice.
     """
-    why = _obstacle(raw, plan, parallel, volumes, n_coils)
+    why = _obstacle(raw, plan, parallel, volumes, n_coils, asked)
     if why is not None:
         if asked is Method.AUTO:
             return Method.FFT, f"lines are missing, and {why.found} ({why.expected})", []
@@ -146,9 +145,10 @@ def _obstacle(
     parallel: ParallelPlan,
     volumes: list[Volume],
     n_coils: int,
+    asked: Method,
 ) -> Finding | None:
     """Return why coils cannot fill what is missing."""
-    if n_coils < 2:
+    if n_coils < 2 and asked is not Method.CS:
         return warning("receive channels", found="one channel", expected="at least two", remedy="")
     z, y = plan.axes[2].n_grid, plan.axes[1].n_grid
     least = (min(KERNEL, z), min(KERNEL, y))

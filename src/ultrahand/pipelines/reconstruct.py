@@ -13,6 +13,7 @@ from ultrahand.pipelines.direct import grid_samples, transform_lines
 from ultrahand.pipelines.iterative import solve_samples
 from ultrahand.pipelines.options import Method
 from ultrahand.pipelines.parallel import complete_lines, unfold_lines
+from ultrahand.pipelines.sparse import simplest
 from ultrahand.pipelines.workspace import Workspace
 from ultrahand.recon.watch import Watch
 
@@ -30,6 +31,7 @@ _MAKERS: Final = MappingProxyType(
         Method.GRAPPA: complete_lines,
         Method.GRIDDING: grid_samples,
         Method.CG: solve_samples,
+        Method.CS: simplest,
     }
 )
 

@@ -78,7 +78,9 @@ def sidecar_fields(
 def combination_of(plan: ReconPlan, encoding: EncodingPlan) -> str:
     """Return how coil images of an encoding become one."""
     by_maps = encoding.method is Method.GRAPPA and plan.options.combine is not Combine.WALSH
-    if encoding.method in (Method.SENSE, Method.CG) or (by_maps and plan.combine is Combine.WALSH):
+    if encoding.method in (Method.SENSE, Method.CG, Method.CS) or (
+        by_maps and plan.combine is Combine.WALSH
+    ):
         return "espirit"
     return str(plan.combine)
 

@@ -113,7 +113,7 @@ def unfold(
         sensitivities, soft = maps.columns(slice(first + here.start, first + here.stop))
         spectra = spectra_of_mask(np.broadcast_to(weights, (nz, ny, here.stop - here.start)))
         made = sense(
-            _gathered(grid[..., here], counts, sensitivities, threads),
+            gathered(grid[..., here], counts, sensitivities, threads),
             spectra,
             sensitivities,
             damping=damping,
@@ -135,8 +135,18 @@ def unfold(
     )
 
 
-def _gathered(grid: Complex64, counts: Ints, maps: Complex64, threads: int) -> Complex64:
-    """Return :math:`A^H W y`."""
+def gathered(grid: Complex64, counts: Ints, maps: Complex64, threads: int) -> Complex64:
+    """Return :math:`A^H W y`, ``(sets, z, y, x)``.
+
+    Parameters
+    ----------
+    grid, counts
+        As of `unfold`.
+    maps
+        Of the same columns, ``(coils, sets, z, y, x)``.
+    threads
+        Of the transform.
+    """
     lines = np.ascontiguousarray(grid)
     if counts.max() > 1:
         lines = lines * counts[:, :, None].astype(np.float32)
