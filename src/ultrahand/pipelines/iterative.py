@@ -83,8 +83,9 @@ def samples_problem(
         watch=workspace.watch,
         progress=workspace.progress,
     )
-    scale = _to_noise_units(samples, k, encoding, workspace)
+    scale, unit = _to_noise_units(samples, k, encoding, workspace)
     channels = _channels(samples, k, grid, threads, max_bytes)
+    known = whitening_of(raw, encoding, rows)
     del samples
     nufft = plan_nufft(
         k,
@@ -114,16 +115,20 @@ def samples_problem(
         soft=channels.soft,
         damping=channels.damping,
         scale=scale,
+        whitening=channels.matrix @ (np.diag(unit) if known is None else known),
         steps=(*channels.steps, f"{len(k)} samples, {outside} beyond the matrix left out"),
     )
 
 
 def _to_noise_units(
     samples: Complex64, k_per_m: Float64, encoding: EncodingPlan, workspace: Workspace
-) -> float:
-    """Divide samples of unknown noise by an estimate of it, in place; return what it was."""
+) -> tuple[float, Float32]:
+    """Divide samples of unknown noise by an estimate of it, in place.
+
+    Return the unit of the image, and what each channel was multiplied by.
+    """
     if encoding.whitener is not None:
-        return 1.0
+        return 1.0, np.ones(len(samples), np.float32)
     level = outermost(samples, k_per_m)
     alive = level > 0
     workspace.notes.append(
@@ -134,9 +139,9 @@ def _to_noise_units(
             remedy="estimated from the outermost samples of each channel; no standard error",
         )
     )
-    inverse = np.divide(1.0, level, out=np.zeros_like(level), where=alive)
-    samples *= inverse.astype(np.float32)[:, None]
-    return float(np.sqrt(np.mean(level[alive] ** 2))) if alive.any() else 1.0
+    inverse = np.divide(1.0, level, out=np.zeros_like(level), where=alive).astype(np.float32)
+    samples *= inverse[:, None]
+    return float(np.sqrt(np.mean(level[alive] ** 2))) if alive.any() else 1.0, inverse
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,8 @@ class _Channels:
     """Samples of virtual channels, and what is known of them."""
 
     samples: Complex64
+    matrix: Complex64
+    """From whitened channels to them."""
     maps: Complex64
     """``(channels, 1, z, y, x)``, ending where the object does."""
     soft: Float32
@@ -172,7 +179,8 @@ def _channels(
         seen = float(np.prod(grid.shape))
         damping = wiener_damping_of(found.kspace, seen, noise_variance=variance)
         steps = ("one channel, no sensitivities",)
-        return _Channels(samples, ones, np.ones(grid.shape, np.float32), damping, steps)
+        one = np.ones((1, 1), np.complex64)
+        return _Channels(samples, one, ones, np.ones(grid.shape, np.float32), damping, steps)
     block = (found.kspace / np.float32(math.sqrt(variance))).reshape(1, len(samples), -1)
     fewer = svd_compression(coil_gram(block), block.shape[2])
     calibration = compress(block, fewer).reshape(-1, *width)
@@ -181,6 +189,7 @@ def _channels(
     size = " x ".join(str(n) for n in reversed(width))
     return _Channels(
         samples=fewer.matrix @ samples,
+        matrix=fewer.matrix,
         maps=sensitivities,
         soft=soft[0],
         damping=wiener_damping_of(found.kspace, maps.seen, noise_variance=variance),

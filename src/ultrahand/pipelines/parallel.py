@@ -132,6 +132,7 @@ def lines_problem(
         damping=wiener_damping_of(scan.calibration, maps.seen),
         scale=scan.scale,
         steps=scan.steps,
+        whitening=scan.whitening,
         kept=_kept(scan.lines),
     )
 

@@ -37,6 +37,8 @@ class Problem:
     scale: float
     """What the unit of noise is in that of the image."""
     steps: tuple[str, ...]
+    whitening: Complex64
+    """From channels to virtual ones of unit noise, ``(virtual, channels)``."""
     kept: tuple[slice, slice] = (slice(None), slice(None))
     """Voxels along z and y that were asked for."""
 
