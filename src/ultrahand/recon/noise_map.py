@@ -79,6 +79,7 @@ def noise_of_sense(
     maps: Complex64,
     damping: float,
     *,
+    precondition: bool = True,
     tolerance: float = 0.01,
     max_iterations: int = 100,
     combs: int | None = None,
@@ -91,6 +92,8 @@ def noise_of_sense(
     ----------
     spectra, maps, damping
         As of `sense`; the weights are one over the variance of the samples.
+    precondition
+        As of `sense`.
     tolerance
         Relative residual at which to stop solving.
     max_iterations
@@ -119,7 +122,9 @@ def noise_of_sense(
     with one_blas_thread():
         local = aliased_variance(spectra, maps, damping, support.any(axis=0))
     improve = None
-    if spectra.grid != spectra.shape:  # the image that `sense` looks for lies in its range
+    if (
+        precondition and spectra.grid != spectra.shape
+    ):  # the image that `sense` looks for lies in its range
         improve = circulant_inverse(spectra, maps, damping, threads=threads)
     solver = _Solver(normal, improve, damping, tolerance, max_iterations, progress)
     places = place_combs(spacing, spectra.shape, combs)

@@ -68,6 +68,7 @@ def sense(
     maps: Complex64,
     *,
     damping: float | None = None,
+    precondition: bool = True,
     tolerance: float | None = None,
     max_iterations: int = 50,
     threads: int = 1,
@@ -86,6 +87,10 @@ def sense(
     damping
         lambda; None for one over the mean power of the image (of its real part, in noise units)
         where the coils see it, estimated from `rhs`.
+    precondition
+        Of samples anywhere: whether to use `preconditioner.circulant_inverse`, which converges
+        sooner and leaves the part of k-space out that was not measured. Lines of a Cartesian grid
+        take none.
     tolerance
         Relative residual at which to stop; None for `NOISE_LEFT` of the noise's own.
     max_iterations
@@ -103,7 +108,7 @@ def sense(
     if damping is None:
         damping = wiener_damping(power - noise, noise, spectra, maps)
     improve = None
-    if spectra.grid != spectra.shape:
+    if precondition and spectra.grid != spectra.shape:
         improve = circulant_inverse(spectra, maps, damping, threads=threads)
         power, noise = float(np.vdot(rhs, improve(rhs[None])[0]).real), improve.noise_power
     if tolerance is None:
