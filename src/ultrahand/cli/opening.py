@@ -55,6 +55,7 @@ def plan(
     """
     from ultrahand.pipelines import (
         Combine,
+        Dynamic,
         Method,
         PartialFourier,
         Parts,
@@ -79,6 +80,7 @@ def plan(
         raise UsageError("--trajectory-offset and --trajectory-axes need --trajectory FILE")
     chosen = ReconOptions(
         method=Method(options.method),
+        dynamic=Dynamic(options.dynamic),
         combine=Combine(options.combine),
         partial_fourier=PartialFourier(options.partial_fourier),
         parts=Parts(getattr(options, "parts", "mag")),

@@ -10,6 +10,7 @@ import numpy as np
 
 from ultrahand.errors import InputError, UsageError, concerning
 from ultrahand.pipelines import compare
+from ultrahand.pipelines.dynamic_plan import refuse_dynamic
 from ultrahand.pipelines.options import Method, PartialFourier, ReconOptions
 from ultrahand.pipelines.parallel_plan import ParallelPlan, choose_parallel, plan_separate
 from ultrahand.recon.axes import slice_thickness_m
@@ -242,6 +243,10 @@ def _choose(
                 f"--method {options.method} does not use --trajectory; leave one of them out"
             )
         return options.method, "asked for"
+    if options.method is Method.DYNAMIC:
+        channels = int(raw.readouts["active_channels"][rows[0]])
+        refuse_dynamic(channels, options, positions=external or has_k, stated=stated)
+        return Method.DYNAMIC, "asked for"
     several = len(raw.header.encodings) > 1
     if external and not (several and stated in CARTESIAN):
         return Method.GRIDDING, "an external trajectory is given"

@@ -10,6 +10,7 @@ import numpy as np
 
 from ultrahand.pipelines.assemble import Combined, VolumeImages, assemble
 from ultrahand.pipelines.direct import grid_samples, transform_lines
+from ultrahand.pipelines.dynamic import dynamic_frame
 from ultrahand.pipelines.options import Method
 from ultrahand.pipelines.parallel import complete_lines, unfold_lines
 from ultrahand.pipelines.workspace import Workspace
@@ -28,6 +29,7 @@ _MAKERS: Final = MappingProxyType(
         Method.SENSE: unfold_lines,
         Method.GRAPPA: complete_lines,
         Method.GRIDDING: grid_samples,
+        Method.DYNAMIC: dynamic_frame,
     }
 )
 
@@ -76,6 +78,7 @@ def _slice(
     made = one(raw, plan, encoding, rows, mine)
     if mine.watch.bad:
         mine.watch.refuse_bad(raw)
+    if mine.watch.bad and encoding.method is not Method.DYNAMIC:  # which leaves them out itself
         quiet = Workspace(densities=workspace.densities, notes=workspace.notes)
         made = one(raw, plan, encoding, np.setdiff1d(rows, mine.watch.bad), quiet)
     workspace.watch.add(mine.watch)
