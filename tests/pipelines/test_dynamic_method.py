@@ -46,8 +46,8 @@ def ellipsoid(centre, semi_axes, density):
 
 BODY = ellipsoid((0.0, 0.0, 0.0), (0.36, 0.30, 0.30), 1.0)
 VESSELS = (
-    (ellipsoid((-0.16, -0.08, 0.0), (0.05, 0.05, 0.2), 2.0), 3.0),
-    (ellipsoid((0.14, 0.08, 0.0), (0.05, 0.06, 0.2), 2.0), 6.0),
+    (ellipsoid((-0.16, -0.08, -0.06), (0.06, 0.06, 0.12), 2.0), 3.0),
+    (ellipsoid((0.14, 0.08, 0.06), (0.06, 0.07, 0.12), 2.0), 6.0),
 )
 """What is added by the agent, and when half of it is there."""
 
