@@ -18,6 +18,7 @@ SERIES_OPTIONS = (
     "method",
     "prior",
     "prior-weight",
+    "dynamic",
     "combine",
     "partial-fourier",
     "noise",
@@ -200,9 +201,16 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
-        choices=("auto", "fft", "grappa", "sense", "cs", "gridding", "cg"),
+        choices=("auto", "fft", "grappa", "sense", "cs", "gridding", "cg", "dynamic"),
         default="auto",
-        help="auto decides from the file and says why (default)",
+        help="auto decides from the file and says why (default); dynamic reconstructs all frames "
+        "of a radial acquisition or a stack of stars together, with --frame-time",
+    )
+    parser.add_argument(
+        "--dynamic",
+        choices=("grasp", "low-rank-sparse", "subspace", "view-sharing"),
+        default="grasp",
+        help="what joins the frames of --method dynamic (default: grasp)",
     )
     parser.add_argument(
         "--prior",

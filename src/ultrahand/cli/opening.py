@@ -55,6 +55,7 @@ def plan(
     """
     from ultrahand.pipelines import (
         Combine,
+        Dynamic,
         Method,
         PartialFourier,
         Parts,
@@ -82,6 +83,7 @@ def plan(
         method=Method(options.method),
         prior=Sparsity(options.prior),
         prior_weight=options.prior_weight,
+        dynamic=Dynamic(options.dynamic),
         combine=Combine(options.combine),
         partial_fourier=PartialFourier(options.partial_fourier),
         parts=Parts(getattr(options, "parts", "mag")),

@@ -74,6 +74,7 @@ def _resolved(opened: Opened, series: Series) -> dict[str, object]:
     return {
         **opened.raw.reading,
         "method": str(encoding.method),
+        "dynamic": str(chosen.dynamic) if opened.plan.dynamic else None,
         "combine": str(opened.plan.combine),
         "partial_fourier": str(chosen.partial_fourier),
         "parts": str(chosen.parts),

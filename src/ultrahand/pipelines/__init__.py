@@ -3,6 +3,7 @@
 from ultrahand.pipelines.assemble import VolumeImages
 from ultrahand.pipelines.options import (
     Combine,
+    Dynamic,
     Method,
     PartialFourier,
     Parts,
@@ -15,6 +16,7 @@ from ultrahand.pipelines.workspace import Workspace
 
 __all__ = [
     "Combine",
+    "Dynamic",
     "Method",
     "PartialFourier",
     "Parts",

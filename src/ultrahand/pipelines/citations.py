@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+_NAMED: Final = ("ReconstructionMethod", "DynamicReconstruction", "CoilCombination")
 _CITATIONS: Final = {
     "": (
         (
@@ -46,6 +47,31 @@ _CITATIONS: Final = {
             "(GRAPPA). Magn Reson Med 2002;47:1202. doi:10.1002/mrm.10171"
         ),
     ),
+    "grasp": (
+        (
+            "Feng L et al. Golden-angle radial sparse parallel MRI. Magn Reson Med 2014;72:707. "
+            "doi:10.1002/mrm.24980"
+        ),
+    ),
+    "low-rank-sparse": (
+        (
+            "Otazo R, Candès E, Sodickson DK. Low-rank plus sparse matrix decomposition for "
+            "accelerated dynamic MRI. Magn Reson Med 2015;73:1125. doi:10.1002/mrm.25240"
+        ),
+    ),
+    "subspace": (
+        (
+            "Tamir JI et al. T2 shuffling: sharp, multicontrast, volumetric fast spin-echo "
+            "imaging. Magn Reson Med 2017;77:180. doi:10.1002/mrm.26102"
+        ),
+    ),
+    "view-sharing": (
+        (
+            "Song HK, Dougherty L. k-space weighted image contrast (KWIC) for contrast "
+            "manipulation in projection reconstruction MRI. Magn Reson Med 2000;44:825. "
+            "doi:10.1002/1522-2594(200012)44:6<825::AID-MRM1>3.0.CO;2-D"
+        ),
+    ),
     "espirit": (
         (
             "Uecker M et al. ESPIRiT: an eigenvalue approach to autocalibrating parallel MRI. Magn "
@@ -79,5 +105,5 @@ def citations(sidecars: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
     """
     used = {""}
     for sidecar in sidecars:
-        used |= {str(sidecar.get(name)) for name in ("ReconstructionMethod", "CoilCombination")}
+        used |= {str(sidecar.get(name)) for name in _NAMED}
     return tuple(text for name in _CITATIONS if name in used for text in _CITATIONS[name])

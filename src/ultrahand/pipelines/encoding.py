@@ -10,6 +10,7 @@ import numpy as np
 
 from ultrahand.errors import InputError, UsageError, concerning
 from ultrahand.pipelines import compare
+from ultrahand.pipelines.dynamic_plan import refuse_dynamic
 from ultrahand.pipelines.options import Method, PartialFourier, ReconOptions
 from ultrahand.pipelines.parallel_plan import ParallelPlan, choose_parallel, plan_separate
 from ultrahand.recon.axes import slice_thickness_m
@@ -246,6 +247,9 @@ def _choose(
         raise UsageError(f"--method {asked} does not use --trajectory; leave one of them out")
     if asked is not Method.AUTO:
         lines = asked.cartesian or (asked is Method.CS and lines and not external)
+        if asked is Method.DYNAMIC:
+            channels = int(raw.readouts["active_channels"][rows[0]])
+            refuse_dynamic(channels, options, positions=external or has_k, stated=stated)
         if not (lines or has_k or external):
             raise UsageError(f"--method {asked} needs a trajectory: give --trajectory FILE")
         return asked, "asked for", lines

@@ -55,7 +55,7 @@ def frames_of(
     InputError
         Time stamps that are all equal.
     """
-    _check_kind(volumes, encodings)
+    check_kind(volumes, encodings)
     rows = np.sort(np.concatenate([volume.rows for volume in volumes]))
     times_s, _, _ = readout_times(raw, rows)  # its findings come with the frame times
     since_s = times_s - times_s[rows].min()
@@ -92,7 +92,8 @@ def _number(since_s: Float64, rows: Ints, frame_time_s: float) -> Ints:
     return frame_of
 
 
-def _check_kind(volumes: list[Volume], encodings: Mapping[int, EncodingPlan]) -> None:
+def check_kind(volumes: list[Volume], encodings: Mapping[int, EncodingPlan]) -> None:
+    """Refuse what is no continuous non-Cartesian acquisition of one slice or slab."""
     for index, plan in encodings.items():
         if plan.non_cartesian is None:
             raise UsageError(

@@ -20,6 +20,7 @@ from ultrahand.recon.map_grid import COARSE
 if TYPE_CHECKING:
     from ultrahand.pipelines.encoding import EncodingPlan
     from ultrahand.pipelines.plan import ReconPlan
+    from ultrahand.recon.sorting import Series
     from ultrahand.records.raw import RawData
 
 PROGRAM_BYTES = 225 * 2**20
@@ -51,7 +52,7 @@ def slabs_of(plan: ReconPlan, encoding: EncodingPlan) -> list[slice]:
     if fitting < 1:
         whole["grid"] = math.ceil(whole["grid"] / width) if may_split else whole["grid"]
         instead = "" if may_split else ", or use --combine rss without POCS, which goes in slabs"
-        raise _too_small(limit, whole, instead)
+        raise too_small(limit, whole, instead)
     return [slice(a, min(a + fitting, width)) for a in range(0, width, fitting)]
 
 
@@ -78,7 +79,7 @@ def sense_slabs(plan: ReconPlan, encoding: EncodingPlan, n_coils: int | None = N
     free = limit - sum(whole.values()) + whole["grid"]
     fitting = max(free, 0) * x.n_image // whole["grid"] // width * width
     if fitting < width and free < whole["grid"]:
-        raise _too_small(limit, whole | {"grid": whole["grid"] * width // x.n_image})
+        raise too_small(limit, whole | {"grid": whole["grid"] * width // x.n_image})
     return [slice(a, min(a + fitting, x.n_image)) for a in range(0, x.n_image, fitting or width)]
 
 
@@ -92,7 +93,7 @@ def grappa_fits(plan: ReconPlan, encoding: EncodingPlan) -> None:
     """
     whole = _grappa_needs(plan, encoding)
     if sum(whole.values()) > plan.options.memory_limit:
-        raise _too_small(
+        raise too_small(
             plan.options.memory_limit, whole, ", or use --method sense, which goes in slabs"
         )
 
@@ -107,7 +108,7 @@ def lines_fit(plan: ReconPlan, encoding: EncodingPlan) -> None:
     """
     whole = _lines_needs(plan, encoding)
     if sum(whole.values()) > plan.options.memory_limit:
-        raise _too_small(
+        raise too_small(
             plan.options.memory_limit, whole, ", or use --method sense, which goes in slabs"
         )
 
@@ -132,7 +133,7 @@ def coil_blocks(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> list
     fixed = sum(whole.values()) - whole["channels"]
     width = min((limit - fixed) * coils // whole["channels"], coils)
     if width < 1:
-        raise _too_small(limit, whole | {"channels": whole["channels"] // coils})
+        raise too_small(limit, whole | {"channels": whole["channels"] // coils})
     return [slice(a, min(a + width, coils)) for a in range(0, coils, width)]
 
 
@@ -153,7 +154,7 @@ def cg_fits(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> int:
     """
     whole, limit = _cg_needs(plan, encoding, n_samples), plan.options.memory_limit
     if sum(whole.values()) > limit:
-        raise _too_small(limit, whole, ", or use --method gridding")
+        raise too_small(limit, whole, ", or use --method gridding")
     return limit - sum(whole.values()) + whole["transforms"]
 
 
@@ -176,6 +177,9 @@ def memory_needed(raw: RawData, plan: ReconPlan) -> int:
     most = 0
     for series in plan.series:
         encoding = plan.encodings[series.volumes[0].encoding]
+        if plan.dynamic is not None:
+            most = max(most, dynamic_peak(plan, encoding, series))
+            continue
         if encoding.cartesian is not None:
             fits, needs = _CARTESIAN[encoding.method]
             fits(plan, encoding)
@@ -188,6 +192,16 @@ def memory_needed(raw: RawData, plan: ReconPlan) -> int:
                 refuse(plan, encoding, n_samples)
                 most = max(most, sum(needed(plan, encoding, n_samples).values()))
     return min(most, plan.options.memory_limit)
+
+
+def dynamic_peak(plan: ReconPlan, encoding: EncodingPlan, series: Series) -> int:
+    """Return the bytes of a dynamic series, or refuse it."""
+    from ultrahand.pipelines.dynamic_memory import dynamic_needs, dynamic_slabs
+
+    assert plan.dynamic is not None
+    mine = plan.dynamic.series[plan.dynamic.find(series.volumes[0].rows)[0]]
+    dynamic_slabs(plan, encoding, mine)
+    return sum(dynamic_needs(plan, encoding, mine).values())
 
 
 def _may_split(plan: ReconPlan) -> bool:
@@ -207,9 +221,9 @@ def _cartesian_needs(plan: ReconPlan, encoding: EncodingPlan) -> Needs:
     needs = {
         "grid": (copies + 5 * _pocs(plan)) * 8 * x.n_image * y.n_grid * z.n_grid,
         "lines": 8 * (len(grid.classes) + 3) * y.n_grid * z.n_grid,
-        "blocks": _block_bytes(plan, encoding, x.n_grid / min(c.n_kept for c in grid.classes)),
+        "blocks": block_bytes(plan, encoding, x.n_grid / min(c.n_kept for c in grid.classes)),
     }
-    return _with_image(needs, encoding)
+    return with_image(needs, encoding)
 
 
 def _sense_needs(plan: ReconPlan, encoding: EncodingPlan, n_coils: int | None = None) -> Needs:
@@ -228,9 +242,9 @@ def _sense_needs(plan: ReconPlan, encoding: EncodingPlan, n_coils: int | None = 
         "calibration": 18 * (coils * window) ** 2 + 24 * coils * MOST**2 * x.n_image,
         "maps": 20 * coils * coarse,
         "lines": 8 * (len(grid.classes) + 6) * lines,
-        "blocks": _block_bytes(plan, encoding, x.n_grid / min(c.n_kept for c in grid.classes)),
+        "blocks": block_bytes(plan, encoding, x.n_grid / min(c.n_kept for c in grid.classes)),
     }
-    return _with_image(needs, encoding)
+    return with_image(needs, encoding)
 
 
 def _lines_needs(plan: ReconPlan, encoding: EncodingPlan) -> Needs:
@@ -254,9 +268,9 @@ def _grappa_needs(plan: ReconPlan, encoding: EncodingPlan) -> Needs:
         "grid": (3 if plan.combine is Combine.RSS else 4) * 8 * coils * lines * x.n_image,
         "calibration": 48 * sources * (sources + 16 * coils) + 8 * coils * MOST**2 * x.n_image,
         "lines": 8 * (len(grid.classes) + 6) * lines,
-        "blocks": _block_bytes(plan, encoding, x.n_grid / min(c.n_kept for c in grid.classes)),
+        "blocks": block_bytes(plan, encoding, x.n_grid / min(c.n_kept for c in grid.classes)),
     }
-    return _with_image(needs, encoding)
+    return with_image(needs, encoding)
 
 
 def _gridding_needs(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> Needs:
@@ -272,9 +286,9 @@ def _gridding_needs(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> 
         "channels": 2 * 8 * (n_samples + math.prod(shape)) * encoding.n_coils,
         "transforms": transforms,
         "trajectory": 80 * n_samples,
-        "blocks": _block_bytes(plan, encoding, 1.0),
+        "blocks": block_bytes(plan, encoding, 1.0),
     }
-    return _with_image(needs, encoding)
+    return with_image(needs, encoding)
 
 
 def _cg_needs(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> Needs:
@@ -297,12 +311,12 @@ def _cg_needs(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> Needs:
         # Vectors in double precision, the image, and what the operator works in.
         "conjugate gradients": 6 * 16 * voxels + 12 * math.prod(lags),
         "calibration": 18 * (coils * window) ** 2,
-        "blocks": _block_bytes(plan, encoding, 1.0),
+        "blocks": block_bytes(plan, encoding, 1.0),
     }
-    return _with_image(needs, encoding)
+    return with_image(needs, encoding)
 
 
-def _block_bytes(plan: ReconPlan, encoding: EncodingPlan, longer: float) -> int:
+def block_bytes(plan: ReconPlan, encoding: EncodingPlan, longer: float) -> int:
     """Return what blocks in flight take: each is held raw, whitened, filled and transformed.
 
     ``longer``: how many times as long zeros make a readout; blocks have fewer readouts then.
@@ -312,14 +326,15 @@ def _block_bytes(plan: ReconPlan, encoding: EncodingPlan, longer: float) -> int:
     return math.ceil(5 * min(block * in_flight(plan.options.workers), encoding.data_bytes * longer))
 
 
-def _with_image(needs: Needs, encoding: EncodingPlan) -> Needs:
+def with_image(needs: Needs, encoding: EncodingPlan) -> Needs:
     """Add what an image takes: complex while slices are made, then its parts and their errors."""
     voxels = math.prod(encoding.shape)
     image = max(8 * voxels, 40 * voxels - sum(needs.values()))
     return needs | {"image": image, "program": PROGRAM_BYTES}
 
 
-def _too_small(limit: int, needs: Needs, instead: str = "") -> ResourceError:
+def too_small(limit: int, needs: Needs, instead: str = "") -> ResourceError:
+    """Return the refusal of what does not fit, with what is needed for what."""
     listed = ", ".join(f"{name} {size_text(size)}" for name, size in needs.items())
     return ResourceError(
         f"--max-memory {size_text(limit)} is too small: {size_text(sum(needs.values()))} are "

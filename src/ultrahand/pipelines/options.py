@@ -29,6 +29,8 @@ class Method(enum.StrEnum):
     """Lines or any trajectory: the simplest image that explains all samples (a `prior`)."""
     CG = "cg"
     """Any trajectory: the image that explains all samples of all coils (iterative SENSE)."""
+    DYNAMIC = "dynamic"
+    """Radial, or a stack of stars: all frames of a continuous acquisition together."""
 
     @property
     def cartesian(self) -> bool:
@@ -42,6 +44,19 @@ class Sparsity(enum.StrEnum):
     WAVELET = "wavelet"
     TV = "tv"
     TGV = "tgv"
+
+
+class Dynamic(enum.StrEnum):
+    """What joins the frames of a dynamic series."""
+
+    GRASP = "grasp"
+    """Few steps in the course of a voxel."""
+    LOW_RANK_SPARSE = "low-rank-sparse"
+    """A background of few courses, and what is bright for some time in few places."""
+    SUBSPACE = "subspace"
+    """Courses of a library of enhancement curves; each spoke at its own instant."""
+    VIEW_SHARING = "view-sharing"
+    """Gridding; a frame takes the outer k-space of its neighbours too."""
 
 
 class Combine(enum.StrEnum):
@@ -85,6 +100,8 @@ class ReconOptions:
     trajectory_unit: KUnit | None = None
     trajectory_offset: int = 0
     trajectory_axes: str | None = None
+    dynamic: Dynamic = Dynamic.GRASP
+    """Of `Method.DYNAMIC` only."""
     frame_time_s: float | None = None
     """Length of the frames that a continuous acquisition is cut into; None: it is one volume."""
     max_memory: int = 0
@@ -93,7 +110,13 @@ class ReconOptions:
     """0 for as many as the process may use."""
 
     def __post_init__(self) -> None:
-        kinds = {"method": Method, "combine": Combine, "parts": Parts, "prior": Sparsity}
+        kinds = {
+            "method": Method,
+            "combine": Combine,
+            "parts": Parts,
+            "prior": Sparsity,
+            "dynamic": Dynamic,
+        }
         for name, kind in (kinds | {"partial_fourier": PartialFourier}).items():
             object.__setattr__(self, name, kind(getattr(self, name)))  # plain words are welcome
         if self.trajectory_unit is not None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from ultrahand.errors import UsageError
 from ultrahand.physics.identify import identify_nucleus
 from ultrahand.pipelines.compare import compare_counters, count_kinds, set_aside
+from ultrahand.pipelines.dynamic_plan import DynamicPlan, plan_dynamic
 from ultrahand.pipelines.encoding import EncodingPlan, plan_encoding
-from ultrahand.pipelines.frames import frames_of
-from ultrahand.pipelines.options import Combine, Parts, ReconOptions
+from ultrahand.pipelines.frames import check_kind, frames_of
+from ultrahand.pipelines.options import Combine, Method, Parts, ReconOptions
 from ultrahand.recon.frame import geometry_of
 from ultrahand.recon.sorting import Series, imaging_rows, series_of, volumes_of
 from ultrahand.records.findings import Finding
@@ -34,6 +35,8 @@ class ReconPlan:
     counts: Mapping[str, int]
     """Kind of readout to how many there are."""
     findings: tuple[Finding, ...]
+    dynamic: DynamicPlan | None = None
+    """Frames that are made together; None where each is an image of its own."""
 
     def geometry(self, series: Series) -> Geometry:
         """Return the frame of a series' image."""
@@ -92,8 +95,14 @@ def plan_reconstruction(
         mine = [volume for volume in volumes if volume.encoding == index]
         encodings[index], more = plan_encoding(raw, mine, options, trajectory, noise or raw)
         findings += more
+    dynamic = None
     if options.frame_time_s is not None:
-        volumes, more = frames_of(raw, volumes, encodings, options.frame_time_s)
+        if any(encoding.method is Method.DYNAMIC for encoding in encodings.values()):
+            check_kind(volumes, encodings)
+            (encoding,) = encodings.values()
+            dynamic, volumes, more = plan_dynamic(raw, volumes, encoding, options)
+        else:
+            volumes, more = frames_of(raw, volumes, encodings, options.frame_time_s)
         findings += more
     series = series_of(volumes, {i: plan.stack is None for i, plan in encodings.items()})
     return ReconPlan(
@@ -104,6 +113,7 @@ def plan_reconstruction(
         nucleus=nucleus,
         counts=counts,
         findings=tuple(findings[start:]),
+        dynamic=dynamic,
     )
 
 

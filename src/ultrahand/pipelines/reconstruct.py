@@ -10,6 +10,7 @@ import numpy as np
 
 from ultrahand.pipelines.assemble import Combined, VolumeImages, assemble
 from ultrahand.pipelines.direct import grid_samples, transform_lines
+from ultrahand.pipelines.dynamic import dynamic_frame
 from ultrahand.pipelines.iterative import solve_samples
 from ultrahand.pipelines.options import Method
 from ultrahand.pipelines.parallel import complete_lines, unfold_lines
@@ -32,6 +33,7 @@ _MAKERS: Final = MappingProxyType(
         Method.GRIDDING: grid_samples,
         Method.CG: solve_samples,
         Method.CS: simplest,
+        Method.DYNAMIC: dynamic_frame,
     }
 )
 
@@ -80,6 +82,7 @@ def _slice(
     made = one(raw, plan, encoding, rows, mine)
     if mine.watch.bad:
         mine.watch.refuse_bad(raw)
+    if mine.watch.bad and encoding.method is not Method.DYNAMIC:  # which leaves them out itself
         quiet = Workspace(densities=workspace.densities, notes=workspace.notes)
         made = one(raw, plan, encoding, np.setdiff1d(rows, mine.watch.bad), quiet)
     workspace.watch.add(mine.watch)

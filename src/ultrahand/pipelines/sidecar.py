@@ -68,6 +68,7 @@ def sidecar_fields(
         "SliceDirection_LPS": geometry.slice_dir.tolist(),
         "ReconstructionMethod": str(encoding.method),
         "ReconstructionMethodReason": encoding.reason,
+        **(plan.dynamic.sidecar(series) if plan.dynamic else {}),
         "CoilCombination": combination_of(plan, encoding),
         "NumberOfReceiveChannels": encoding.n_coils,
         "StandardError": image.standard_error_note,
@@ -78,9 +79,8 @@ def sidecar_fields(
 def combination_of(plan: ReconPlan, encoding: EncodingPlan) -> str:
     """Return how coil images of an encoding become one."""
     by_maps = encoding.method is Method.GRAPPA and plan.options.combine is not Combine.WALSH
-    if encoding.method in (Method.SENSE, Method.CG, Method.CS) or (
-        by_maps and plan.combine is Combine.WALSH
-    ):
+    always = encoding.method in (Method.SENSE, Method.CG, Method.CS, Method.DYNAMIC)
+    if always or (by_maps and plan.combine is Combine.WALSH):
         return "espirit"
     return str(plan.combine)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ultrahand.pipelines.joint import JointStore
 from ultrahand.recon.conditioning import Progress
 from ultrahand.recon.gridding import DensityCache
 from ultrahand.recon.watch import Watch
@@ -27,6 +28,8 @@ class Workspace:
     """Called with numbers of readouts done."""
     notes: list[Finding] = field(default_factory=list)
     """What solvers had to say."""
+    joint: JointStore = field(default_factory=JointStore)
+    """Frames that were made together."""
 
 
 def whitening_of(raw: RawData, encoding: EncodingPlan, rows: Ints) -> Complex64 | None:
