@@ -39,7 +39,13 @@ PEERS = {
 """Errors beyond these mean that a peer is called wrongly."""
 
 
-@pytest.mark.parametrize("name", LIMITS)
+SLOW = ("forward-64", "adjoint-64", "sodium")
+"""Most of whose time is the reference's."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.long] * (n in SLOW)) for n in LIMITS]
+)
 def test_problem(name):
     result = run_problem(PROBLEMS[name], name, size="tiny", threads=2)
     least, most = LIMITS[name]

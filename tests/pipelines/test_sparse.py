@@ -91,6 +91,7 @@ def left_out(raw, seed=0):
     return np.flatnonzero(~out), np.flatnonzero(out)
 
 
+@pytest.mark.long
 def test_held_out_lines_of_a_real_brain_are_predicted(real_data):
     """Zero filling predicts nothing: an error of 1. What coils and prior say is less wrong."""
     raw = read_raw(real_data / "brain_cartesian_8ch" / "brain_8ch.h5")

@@ -353,9 +353,9 @@ def test_the_kernel_of_the_image_holds_the_measured_samples_too(rng):
 @pytest.mark.parametrize("combined", ["matched", "one coil", "root sum of squares"])
 def test_noise_is_that_of_realisations(combined, kept, rng):
     """300 realisations: an estimated deviation of 600 parts scatters by 1 / sqrt(1200) = 2.9 %, the
-    median of 96 x 15 voxels (a third of them independent) by 0.2 %. The ends of k-space, where
-    sources are missing, make less noise: of 96 lines 1 or 2 are touched, up to 1 %. Calibration
-    lines that are kept lower the deviation by 3 % and more; their seams touch 2 lines of 96."""
+    median of 96 x 15 voxels (a third of them independent) by 0.2 %. At the ends of k-space samples
+    have fewer targets and make less noise: of 96 lines 1 or 2 are touched, up to 1 % of the
+    deviation. Calibration lines that are kept lower it by 3 % and more."""
     shape, coils = (1, 96, 15), 4
     y, x = np.meshgrid(np.linspace(-1, 1, 96), np.linspace(-1, 1, 15), indexing="ij")
     turns = np.arange(coils) * np.pi / 2
@@ -390,12 +390,12 @@ def test_noise_is_that_of_realisations(combined, kept, rng):
     measured = np.sqrt(np.mean([part.var(axis=0, ddof=1) for part in parts], axis=0))
     signal = rss > 50  # first order holds for the magnitude
     ratio = (measured / grappa_noise(weights, p, mask=mask))[signal]
-    assert abs(np.median(ratio) - 1) < 0.02
+    assert abs(np.median(ratio) - 1) < 0.008
     assert 0.5 < ratio.std() * np.sqrt(600 * len(parts)) < 1.5
     without = np.median(
         grappa_noise(weights, p)[signal] / grappa_noise(weights, p, mask=mask)[signal]
     )
-    assert without == 1 if not kept else without > 1.03
+    assert 1 < without < 1.01 if not kept else without > 1.03
     # g: the noise without calibration lines, over that of full sampling and the root of the rate.
     full_sd = np.sqrt((np.abs(p) ** 2).sum(axis=0))
     g = grappa_noise(weights, p) / full_sd / np.sqrt(2)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ultrahand.records.arrays import Complex64, Float32
 
 NOISE_UNSURE: Final = 0.05
-"""Relative scatter of the standard error between its two estimates, above which it is told."""
+"""How far readings of the noise may miss its map, relative, before it is told."""
 MAPS_GIVEN: Final = "coil sensitivities are taken as given"
 
 
@@ -64,13 +64,14 @@ def note_status(solutions: tuple[Solution, ...], workspace: Workspace) -> None:
 
 
 def note_noise(uncertainty: float, workspace: Workspace) -> None:
-    """Warn where the two estimates of the noise in a voxel differ much."""
+    """Warn where readings of the noise miss the map made of the others."""
     if uncertainty > NOISE_UNSURE:
         workspace.notes.append(
             warning(
                 "standard error",
-                found=f"two estimates of it differ by {uncertainty:.0%} of it",
+                found=f"readings of it miss its map by {uncertainty:.0%}",
                 expected=f"at most {NOISE_UNSURE:.0%}",
-                remedy="written as it is; lines missing at one side of k-space cause this",
+                remedy="written as it is; small matrices, few spokes, and lines missing at one "
+                "side of k-space cause this",
             )
         )

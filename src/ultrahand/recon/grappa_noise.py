@@ -15,11 +15,16 @@ noise have the covariance :math:`C(r) = f W W^H` between the coils of one voxel,
 
 .. math:: p^H C p = f\, |W(r)^H p(r)|^2.
 
-Calibration lines that stay in the grid as measured have the noise of full sampling. The kernel
-correlates neighbours in k-space only, so parts of k-space add their variances, but for their seam:
-with a fraction :math:`\kappa` of the grid in the calibration block
+Samples of calibration lines, at seams between these and the lattice, and near the ends of k-space
+have fewer targets to fill, or none. Samples are independent, so with :math:`q_d = w(d)^H p\, e^{-2
+\pi i d r / N}` and the number n(d, d') of samples that have both a target at d and one at d',
 
-.. math:: sd(r)^2 = (f - \kappa / R)\, |W(r)^H p(r)|^2 + \kappa\, |p(r)|^2.
+.. math:: sd(r)^2 = \frac1N \sum_{d d'} n(d, d')\, q_d^* q_{d'}
+                  = \sum_k |W_k(r)^H p(r)|^2,
+
+the kernel of each :math:`W_k` the whole one times an eigenvector of n / N and the root of its
+eigenvalue. The first is the endless lattice; those of less than `FAINT` of the kernel's energy
+together are left out.
 
 The weights count as known: what the noise of the calibration does to them is an error that all
 images made with them share, and no part of it.
@@ -31,14 +36,19 @@ m / |m|`: the same formula, for a signal well above the noise (`uncertainty.firs
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 import numpy as np
 
 from ultrahand.numerics.blas import one_blas_thread
 from ultrahand.recon.grappa_weights import GrappaWeights
 from ultrahand.recon.lattice import Int64, Lattice
-from ultrahand.records.arrays import Bools, Complex64, Float32, require
+from ultrahand.records.arrays import Bools, Complex64, Float32, Float64, require
+
+FAINT: Final = 0.005
+"""Of the variance, in components that are left out: a quarter of a percent of the deviation."""
 
 
 def grappa_noise(
@@ -61,8 +71,8 @@ def grappa_noise(
         a root sum of squares the images over their root sum of squares, :math:`m / |m|`; for
         sensitivities S the combination of least noise of unaccelerated data, :math:`S / |S|^2`.
     mask
-        True where acquired, ``(z, y, x)``: for the fractions of k-space on the lattice and in the
-        calibration block. If None, the whole lattice and no block.
+        True where acquired, ``(z, y, x)``: what is there is not filled. If None, an endless lattice
+        and nothing else.
     threads
         Cores; the result is the same for any number.
 
@@ -82,8 +92,8 @@ def grappa_noise(
         f"combination must be {(coils, *lattice.shape)}, got {combination.shape}",
     )
     require(threads >= 1, f"threads must be >= 1, got {threads}")
-    filled, kept = _shares(lattice, mask)
     offsets, kernel = image_kernel(weights)
+    parts = _components(lattice, mask, offsets, kernel)
     phases = [_phases(offsets[:, a], n) for a, n in enumerate(lattice.shape)]
     along = np.unique(offsets[:, 2])
     member = np.searchsorted(along, offsets[:, 2])
@@ -92,15 +102,16 @@ def grappa_noise(
 
     def one(line: tuple[int, int]) -> None:
         z, y = line
-        turned = kernel * (phases[0][:, z] * phases[1][:, y])[:, None]
-        rows = np.zeros((len(along), coils * coils), np.complex64)
-        np.add.at(rows, member, turned)
-        unaliasing = (rows.T @ phase_x).reshape(coils, coils, -1)  # C' C x
         p = combination[:, z, y]
-        applied = (unaliasing.conj() * p[:, None]).sum(axis=0)
-        power = (applied.real**2 + applied.imag**2).sum(axis=0)
-        own = (p.real**2 + p.imag**2).sum(axis=0)
-        out[z, y] = np.sqrt(np.float32(filled) * power + np.float32(kept) * own)
+        turned = (phases[0][:, z] * phases[1][:, y])[:, None]
+        variance = np.zeros(lattice.shape[2], np.float32)
+        for part in parts:
+            rows = np.zeros((len(along), coils * coils), np.complex64)
+            np.add.at(rows, member, part * turned)
+            unaliasing = (rows.T @ phase_x).reshape(coils, coils, -1)  # C' C x
+            applied = (unaliasing.conj() * p[:, None]).sum(axis=0)
+            variance += (applied.real**2 + applied.imag**2).sum(axis=0)
+        out[z, y] = np.sqrt(variance)
 
     with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         list(pool.map(one, np.ndindex(lattice.shape[:2])))
@@ -137,18 +148,52 @@ def image_kernel(weights: GrappaWeights) -> tuple[Int64, Complex64]:
     return offsets, kernel
 
 
-def _shares(lattice: Lattice, mask: Bools | None) -> tuple[float, float]:
-    r"""Return :math:`f - \kappa / R` and :math:`\kappa`.
-
-    The block is told by its samples off the lattice, R - 1 of R.
-    """
-    rate = lattice.rate
-    if mask is None or rate == 1:
-        return (1.0 if mask is None else float(mask.mean())) / rate, 0.0
+def _components(
+    lattice: Lattice, mask: Bools | None, offsets: Int64, kernel: Complex64
+) -> list[Complex64]:
+    """Return the kernels of the W_k, those of most energy first."""
+    if mask is None:
+        return [kernel * np.float32(1 / math.sqrt(lattice.rate))]
     require(mask.shape == lattice.shape, f"mask must be {lattice.shape}, got {mask.shape}")
+    pairs = np.zeros((len(offsets), len(offsets)))
+    for filled, count in _targets(lattice, mask, offsets):
+        pairs += (filled.T * count) @ filled
+    own = int(np.flatnonzero(~offsets.any(axis=1))[0])
+    pairs[own, own] = mask.sum()  # those off the lattice too
+    values, vectors = np.linalg.eigh(pairs / mask.size)
+    scaled = vectors * np.sqrt(np.maximum(values, 0))
+    energy = (scaled**2).T @ (kernel.real**2 + kernel.imag**2).sum(axis=1)
+    order = np.argsort(-energy)
+    left = 1 - np.cumsum(energy[order]) / max(float(energy.sum()), 1e-30)
+    kept = order[: 1 + int(np.count_nonzero(left > FAINT))]
+    return [(kernel * scaled[:, [k]]).astype(np.complex64) for k in kept]
+
+
+def _targets(lattice: Lattice, mask: Bools, offsets: Int64) -> Iterator[tuple[Float64, Float64]]:
+    """Yield which targets samples on the lattice fill, and how many each stands for.
+
+    The first are ``(samples, offsets)``; along x, where all lines are whole, the middle is one.
+    """
+    reach = [int(n) for n in np.abs(offsets).max(axis=0)]
+    count = np.ones(mask.shape[2])
+    if mask.shape[2] > 2 * reach[2] + 1 and lattice.rate > 1 and _same_along_x(lattice, mask):
+        count[reach[2] + 1 : mask.shape[2] - reach[2]] = 0
+        count[reach[2]] = mask.shape[2] - 2 * reach[2]
+    missing = np.pad(~mask, [(n, n) for n in reach])  # beyond the ends there is nothing to fill
+    sources = lattice.positions(mask.shape) & mask & (count > 0)
+    own = ~offsets.any(axis=1)
+    for z, plane in enumerate(sources):
+        at = np.argwhere(plane)
+        y, x = (at[:, axis, None] + offsets[:, axis + 1] + reach[axis + 1] for axis in (0, 1))
+        yield (
+            (missing[z + reach[0] + offsets[:, 0], y, x] | own).astype(np.float64),
+            count[at[:, 1]],
+        )
+
+
+def _same_along_x(lattice: Lattice, mask: Bools) -> bool:
     on = lattice.positions(mask.shape)
-    kept = int((mask & ~on).sum()) / (rate - 1) * rate / mask.size
-    return int((mask & on).sum()) / mask.size - kept / rate, kept
+    return bool((mask == mask[..., :1]).all() and (on == on[..., :1]).all())
 
 
 def _phases(offsets: Int64, n: int) -> Complex64:

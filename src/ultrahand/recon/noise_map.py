@@ -17,9 +17,12 @@ more than the whole it is not needed.
 Noise maps are smooth but for edges: those of masked sensitivities and of their aliases. So what is
 interpolated between the teeth is not C but the logarithm of its ratio to what the aliasing voxels
 alone say (`noise_alias`), which has the edges; beyond the support it is continued smoothly, so that
-no edge pulls at its neighbours. The combs lie in each other's gaps, and how far the maps are from
-each other that each makes alone tells how good theirs together is. That is poor where k-space is
-empty on one side (partial Fourier left unfilled): such noise is shared over long distances.
+no edge pulls at its neighbours.
+
+The combs lie in each other's gaps, and how far each misses what the others read tells how good the
+map is: edges that the aliasing voxels do not explain count in it. Those are many where k-space is
+empty on one side or in its corners (partial Fourier left unfilled, elliptical scans), where noise
+is shared over long distances, and at the edges of an object on radial samples with little damping.
 """
 
 from __future__ import annotations
@@ -68,7 +71,8 @@ class NoiseMap:
     converged: bool
     """Whether all came below the tolerance."""
     uncertainty: float
-    """Root mean square relative scatter of the `sd` that single combs make; NaN for one comb."""
+    """Root mean square relative error of the `sd` that the other combs make at the teeth of each,
+    as read there; NaN for one comb. Teeth scatter too: where they do much it is too large."""
 
     def __post_init__(self) -> None:
         freeze(self, sd=self.sd)
@@ -152,14 +156,18 @@ def noise_of_sense(
 
 
 def _scatter(combs: list[Comb], values: list[Float64], good: list[Bools], where: Bools) -> float:
-    """Return the mean variance of what each comb alone would say; NaN for one."""
+    """Return the mean square by which combs miss what the others read; NaN for one."""
     shape = (where.shape[0], where.shape[1], where.shape[2])
-    alone = [
-        between_teeth([c], [v], [g], shape)[where]
-        for c, v, g in zip(combs, values, good, strict=True)
-        if g.any()
-    ]
-    return float(np.var(alone, axis=0, ddof=1).mean()) if len(alone) > 1 else math.nan
+    misses = []
+    for number, comb in enumerate(combs):
+        rest = [n for n in range(len(combs)) if n != number and good[n].any()]
+        if not rest or not good[number].any():
+            continue
+        made = between_teeth(
+            [combs[n] for n in rest], [values[n] for n in rest], [good[n] for n in rest], shape
+        )
+        misses.append((made[comb.teeth] - values[number])[good[number]])
+    return float(np.mean(np.concatenate(misses) ** 2)) if misses else math.nan
 
 
 class _Solver:
