@@ -128,5 +128,5 @@ def test_held_out_lines_of_a_real_brain_are_predicted(real_data):
         coils = problem.maps[:, 0] * image
         predicted = fourier.to_fft_order(fourier.image_to_kspace(coils, (1, 2)), (1, 2))
         errors[name] = np.linalg.norm((predicted - grid)[:, mask]) / np.linalg.norm(grid[:, mask])
-    assert errors["sense"] < 0.8, errors
-    assert errors["cs"] < errors["sense"], errors
+    assert 0.4 < errors["sense"] < 0.65, errors  # found 0.55; zeros 1
+    assert 0.3 < errors["cs"] < 0.5, errors  # found 0.41
