@@ -10,6 +10,7 @@ are given to it as vector code.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from llvmlite import ir  # type: ignore[import-untyped]  # has no stubs
 from numba import types
@@ -23,38 +24,67 @@ _FAST = ("contract", "nsz")  # products and sums may be fused
 _INT = ir.IntType(64)
 
 
-def butterfly(radix, *, read=None, written=None, turned=True):
-    """Return ``step(src, at, stride, dst, to, spread, twiddles, first, back)`` for numba code.
+@dataclass(frozen=True, kw_only=True)
+class Butterfly:
+    """The transform of `radix` elements, of which the first `read` are read, the others zero.
 
-    It reads `radix` elements of `src` from `at` on, `stride` apart, and writes their transform to
-    elements of `dst` from `to` on, `spread` apart; the k-th is multiplied by the k-th of ``radix -
-    1`` complex `twiddles` that begin at number `first`. ``back`` is 0 for the forward transform and
-    `LANES` for the inverse one, which is the forward one with real and imaginary parts exchanged.
+    The first `written` results are written, `turned` by their factors or with factors of 1.
+    """
 
-    Where only the first `read` elements are read, the others are zero; only the first `written`
-    results are written; without `turned`, all factors are 1.
+    radix: int
+    read: int
+    written: int
+    turned: bool
+
+
+def butterflies(cases):
+    """Return ``step(which, src, at, stride, dst, to, spread, twiddles, first, back)`` for numba.
+
+    It takes elements of `src` from `at` on, `stride` apart, through the butterfly that is number
+    `which` of the `cases`, and writes to elements of `dst` from `to` on, `spread` apart; the k-th
+    is multiplied by the k-th of ``radix - 1`` complex `twiddles` that begin at number `first`.
+    ``back`` is 0 for the forward transform and `LANES` for the inverse one, which is the forward
+    one with real and imaginary parts exchanged. Returned: whether there is such a case.
     """
 
     @intrinsic
-    def step(typingctx, src, at, stride, dst, to, spread, twiddles, first, back):  # noqa: ARG001
-        whole = types.intp
-        signature = types.void(src, whole, whole, dst, whole, whole, twiddles, whole, whole)
+    def step(typingctx, which, src, at, stride, dst, to, spread, twiddles, first, back):  # noqa: ARG001
+        n = types.intp
+        signature = types.boolean(n, src, n, n, dst, n, n, twiddles, n, n)
 
         def codegen(context, builder, _, args):
-            arrays = (src, dst, twiddles)
-            data = [
-                cgutils.create_struct_proxy(kind)(context, builder, value).data
-                for kind, value in zip(arrays, (args[0], args[3], args[6]), strict=True)
-            ]
-            work = Vectors(builder, context.get_value_type(src.dtype), data, back=args[8])
-            x = work.load(args[1], args[2], read or radix)
-            y = _TRANSFORMS[radix](work, x + [work.zero] * (radix - len(x)))[: written or radix]
-            work.store(args[4], args[5], [y[0], *work.turned(y[1:], args[7])] if turned else y)
-            return context.get_dummy_value()
+            which, _, at, stride, _, to, spread, _, first, back = args
+            data = data_of(context, builder, (src, dst, twiddles), (args[1], args[4], args[7]))
+            work = Vectors(builder, context.get_value_type(src.dtype), data, back=back)
+            begin, end = builder.block, builder.append_basic_block()
+            switch = builder.switch(which, end)
+            builder.position_at_end(end)
+            found = builder.phi(ir.IntType(1))
+            found.add_incoming(ir.IntType(1)(0), begin)
+            for number, case in cases.items():
+                block = builder.append_basic_block()
+                switch.add_case(_INT(number), block)
+                builder.position_at_end(block)
+                values = work.load(at, stride, case.read)
+                work.store(to, spread, work.transformed(values, case, first))
+                builder.branch(end)
+                found.add_incoming(ir.IntType(1)(1), block)
+            builder.position_at_end(end)
+            return found
 
         return signature, codegen
 
     return step
+
+
+def data_of(context, builder, kinds, values):
+    """Return where the numbers of arrays begin; a pointer stands for itself."""
+    return [
+        value
+        if isinstance(kind, types.CPointer)
+        else cgutils.create_struct_proxy(kind)(context, builder, value).data
+        for kind, value in zip(kinds, values, strict=True)
+    ]
 
 
 class Vectors:
@@ -88,6 +118,11 @@ class Vectors:
         for part in self._parts:
             place = self._b.gep(base, [self._b.add(start, part)])
             yield self._b.bitcast(place, self._kind.as_pointer())
+
+    def transformed(self, values, case, first):
+        zeros = [self.zero] * (case.radix - len(values))
+        wanted = _TRANSFORMS[case.radix](self, values + zeros)[: case.written]
+        return [wanted[0], *self.turned(wanted[1:], first)] if case.turned else wanted
 
     def turned(self, values, first):
         """Multiply each by its twiddle factor."""

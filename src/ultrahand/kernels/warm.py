@@ -19,7 +19,7 @@ from ultrahand.kernels.descent import momentum_step, primal_step
 from ultrahand.kernels.differences import ascend_gradient, gradient_sums, subtract_divergence
 from ultrahand.kernels.espirit import espirit_maps
 from ultrahand.kernels.grappa import fill_lattice, keep_acquired
-from ultrahand.kernels.lines import ELEMENT, line_plan
+from ultrahand.kernels.lines import ELEMENT, line_plan, transform_address
 from ultrahand.kernels.mode_sums import interpolate_sums
 from ultrahand.kernels.normal import coils_to_planes, planes_through_spectrum, planes_to_image
 from ultrahand.kernels.plate_sums import spread_plates, sum_plates
@@ -80,6 +80,10 @@ def _interpolate() -> None:
     at, one = np.zeros(1, np.int64), np.ones((1, 1), np.complex64)
     grid, courses = np.ones((1, 1, 1, 2), np.float32), np.ones((1, 1), np.float32)
     interpolate_sums(np.zeros((1, 3)), grid, np.ones((4, 8)), at, at, courses, one, one.copy())
+
+
+def _transform() -> None:
+    transform_address(np.zeros(0, np.float32), np.zeros(1, np.int64))
 
 
 def _coils_to_planes() -> None:
@@ -209,6 +213,7 @@ EXAMPLES: dict[str, Callable[[], None]] = {
     "sum_plates": _sum_plates,
     "spread_plates": _spread_plates,
     "interpolate_sums": _interpolate,
+    "transform_address": _transform,
     "coils_to_planes": _coils_to_planes,
     "planes_through_spectrum": _through_spectrum,
     "planes_to_image": _to_image,

@@ -167,7 +167,7 @@ class NormalOperator:
     threads: int
     batch: int
     """Coils at a time."""
-    plans: tuple[tuple[NDArray[np.int64], Float32, int], ...]
+    plans: tuple[tuple[NDArray[np.int64], Float32, int, int], ...]
     packed: Float32
     scratch: tuple[Float32, ...]
     lock: Lock = field(default_factory=Lock)
