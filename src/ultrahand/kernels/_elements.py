@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from llvmlite import ir  # type: ignore[import-untyped]  # has no stubs
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ultrahand.kernels._butterflies import LANES, Vectors, data_of, numbers
 
 _INT = ir.IntType(64)
 _ZERO = ir.Constant(_INT, 0)
+_LINE = 64
+"""Bytes that the processor reads at once."""
 
 
 def _vectors(context, builder, kind, source, target):
@@ -99,6 +102,28 @@ def weigh(typingctx, lines, at, reals, first):  # noqa: ARG001
         return context.get_dummy_value()
 
     return types.void(lines, types.intp, reals, types.intp), codegen
+
+
+@intrinsic
+def fetch(typingctx, array, first):  # noqa: ARG001
+    """Ask for the bytes of an element's length from a number of an array on, to be read soon.
+
+    It may lie outside of the array: then nothing happens.
+    """
+
+    def codegen(context, builder, _, args):
+        (base,) = data_of(context, builder, [array], args[:1])
+        whole = ir.IntType(32)
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, whole, whole, whole])
+        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        place = builder.bitcast(builder.gep(base, [args[1]]), byte)
+        for line in range(0, 8 * LANES, _LINE):
+            at = builder.gep(place, [_INT(line)])
+            builder.call(ask, [at, whole(0), whole(3), whole(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
 
 
 @intrinsic

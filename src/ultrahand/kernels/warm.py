@@ -92,7 +92,7 @@ def _coils_to_planes() -> None:
 
 def _through_spectrum() -> None:
     spectra, plan = np.ones((1, 1, 1, 1, LANES), np.float32), line_plan(1)
-    planes_through_spectrum(1, plan, plan, spectra, _planes_of_coils())
+    planes_through_spectrum((1, 1), plan, plan, spectra, _planes_of_coils())
 
 
 def _to_image() -> None:
