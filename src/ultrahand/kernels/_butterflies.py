@@ -77,6 +77,31 @@ def butterflies(cases):
     return step
 
 
+@intrinsic
+def mirrored_pair(typingctx, k, radix, src, at, stride, dst, to, spread, twiddles, first, back):  # noqa: ARG001
+    """Write the k-th and the ``radix - k``-th result of a butterfly of any odd radix, k not 0.
+
+    ``first``: of the factors, and of the roots of unity; the rest as in `butterflies`.
+    """
+    n = types.intp
+    signature = types.void(n, n, src, n, n, dst, n, n, twiddles, first, n)
+
+    def codegen(context, builder, _, args):
+        k, radix, _, at, stride, _, to, spread, _, firsts, back = args
+        first, roots = (builder.extract_value(firsts, number) for number in (0, 1))
+        data = data_of(context, builder, (src, dst, twiddles), (args[2], args[5], args[8]))
+        work = Vectors(builder, context.get_value_type(src.dtype), data, back=back)
+        even, odd = work.root_sums(at, stride, radix, k, roots)
+        mirror = builder.sub(radix, k)
+        for number, value in ((k, work.add_i(even, odd)), (mirror, work.sub_i(even, odd))):
+            factor = builder.sub(builder.add(first, number), _INT(1))
+            (turned,) = work.turned([value], factor)
+            work.store(builder.add(to, builder.mul(number, spread)), spread, [turned])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
 def data_of(context, builder, kinds, values):
     """Return where the numbers of arrays begin; a pointer stands for itself."""
     return [
@@ -118,6 +143,27 @@ class Vectors:
         for part in self._parts:
             place = self._b.gep(base, [self._b.add(start, part)])
             yield self._b.bitcast(place, self._kind.as_pointer())
+
+    def root_sums(self, at, stride, number, k, roots):
+        """Return the sums of elements times real, and times imaginary part of the kj-th root.
+
+        These give the k-th result, and the mirrored one, whose roots are the conjugates.
+        """
+        b = self._b
+        sums = [cgutils.alloca_once_value(b, part) for part in (*self.zero, *self.zero)]
+        root = cgutils.alloca_once_value(b, _INT(0))
+        with cgutils.for_range(b, number) as loop:
+            (x,) = self.load(b.add(at, b.mul(loop.index, stride)), stride, 1)
+            here = b.load(root)
+            wr, place = self._spread(b.mul(b.add(roots, here), _INT(2)))
+            wi, _ = self._spread(place)
+            for total, (part, w) in zip(sums, ((p, w) for w in (wr, wi) for p in x), strict=True):
+                b.store(self._add(b.load(total), self._mul(part, w)), total)
+            after = b.add(here, k)
+            beyond = b.icmp_signed(">=", after, number)
+            b.store(b.select(beyond, b.sub(after, number), after), root)
+        values = [b.load(total) for total in sums]
+        return tuple(values[:2]), tuple(values[2:])
 
     def transformed(self, values, case, first):
         zeros = [self.zero] * (case.radix - len(values))

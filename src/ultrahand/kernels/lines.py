@@ -20,7 +20,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ultrahand.kernels._butterflies import LANES, Butterfly, butterflies, data_of
+from ultrahand.kernels._butterflies import LANES, Butterfly, butterflies, data_of, mirrored_pair
 from ultrahand.kernels._elements import add_turned, copy
 from ultrahand.kernels._jit import kernel
 
@@ -53,17 +53,14 @@ _butterfly = butterflies(_cases())
 
 @njit
 def _any_radix(radix, src, at, stride, dst, to, spread, twiddles, first, back):
-    """As a butterfly, for a radix without one: the sum as it stands, with its roots of unity.
+    """As a butterfly, for an odd radix without one: sums as they stand, with roots of unity.
 
     ``first``: of the factors, and of the roots.
     """
-    for k in range(radix):
-        here = to + k * spread
-        for j in range(radix):
-            root = first[1] + j * k % radix
-            add_turned(src, at + j * stride, twiddles, root, dst, here, back, int(j > 0))
-        if k > 0:
-            add_turned(dst, here, twiddles, first[0] + k - 1, dst, here, back, 0)
+    for j in range(radix):
+        add_turned(src, at + j * stride, twiddles, first[1], dst, to, back, int(j > 0))
+    for k in range(1, radix // 2 + 1):
+        mirrored_pair(k, radix, src, at, stride, dst, to, spread, twiddles, first, back)
 
 
 @njit
