@@ -326,5 +326,21 @@ def _odd(radix):
     return transform
 
 
+def _coprime(p, q):
+    """Return the transform of p q elements without common factors: no factors are needed.
+
+    Good: J Roy Stat Soc B 1958;20:361, doi:10.1111/j.2517-6161.1958.tb00300.x.
+    """
+
+    def transform(v, x):
+        places = [[(q * i + p * j) % (p * q) for j in range(q)] for i in range(p)]
+        rows = [_TRANSFORMS[q](v, [x[n] for n in row]) for row in places]
+        across = [_TRANSFORMS[p](v, list(column)) for column in zip(*rows, strict=True)]
+        return [across[k % q][k % p] for k in range(p * q)]
+
+    return transform
+
+
 _TRANSFORMS = {2: _two, 3: _three, 4: _four, 5: _five, 8: _eight}
 _TRANSFORMS |= {radix: _odd(radix) for radix in (7, 11, 13)}
+_TRANSFORMS |= {6: _coprime(2, 3), 10: _coprime(2, 5)}

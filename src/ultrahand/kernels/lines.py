@@ -13,6 +13,7 @@ most of a minute. So they are compiled once, for each precision, and kernels cal
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -26,18 +27,19 @@ from ultrahand.kernels._jit import kernel
 
 ELEMENT = 2 * LANES
 
-_RADICES = (2, 3, 4, 5, 7, 8, 11, 13)
-"""Those with a butterfly of their own."""
+_COSTS = {2: 1.0, 3: 1.1, 4: 1.0, 5: 1.2, 6: 1.3, 7: 1.4, 8: 1.1, 10: 1.3, 11: 1.7, 13: 1.9}
+"""The radices with a butterfly of their own, and about what a step of theirs costs: it moves all
+elements, whatever it computes."""
 _HALF, _LAST = 16, 32
 """Added to a radix: of an even one, a half only is read or written; of the last, factors are 1."""
-_OWN_LAST = (2, 3, 4, 5, 8)
+_OWN_LAST = (2, 3, 4, 5, 6, 8, 10)
 """For other radices multiplying by 1 costs less than one more butterfly to compile."""
 
 
 def _cases():
     """Return the butterflies that there are, each by its number."""
     cases = {}
-    for r in _RADICES:
+    for r in _COSTS:
         cases[r] = Butterfly(radix=r, read=r, written=r, turned=True)
         if r in _OWN_LAST:
             cases[r + _LAST] = Butterfly(radix=r, read=r, written=r, turned=False)
@@ -215,12 +217,11 @@ def _place(dtype: str) -> int:
 
 
 def line_plan(
-    n: int, dtype: type = np.float32, *, identity: bool = False
+    n: int, dtype: type = np.float32, *, identity: bool = False, padded: bool = True
 ) -> tuple[np.ndarray, np.ndarray, int, int]:
     """Return what `transform` needs for lines of n: radices, factors, n, and where it stands.
 
-    At most one radix has no butterfly: what is left of n without its factors up to 13. Even
-    radices come first and last, as far as there are any, for lines of which a half is padding.
+    At most one radix has no butterfly: what is left of n without its factors up to 13.
 
     Parameters
     ----------
@@ -230,31 +231,52 @@ def line_plan(
         Of the factors, real and imaginary parts in turns.
     identity
         Leave lines as they are.
+    padded
+        Whether half of a line is padding: then even radices at both ends are worth a step each.
     """
-    radices, rest = [], 1 if identity else n
-    for radix in (13, 11, 7, 5, 3, 8, 4, 2):
-        while rest % radix == 0:
-            radices.append(radix)
-            rest //= radix
-    if rest > 1:
-        radices.append(rest)
-    radices = _ends_even(radices)
+    radices = [] if identity else _radices(n, padded=padded)
     angles, rest = [np.zeros(0)], n
     for radix in radices:
         p, k = np.arange(rest // radix), np.arange(1, radix)
         angles.append((p[:, None] * k / rest).ravel())
         rest //= radix
-    unusual = max([1, *(r for r in radices if r not in _RADICES)])
+    unusual = max([1, *(r for r in radices if r not in _COSTS)])
     turns = -2 * np.pi * np.concatenate([*angles, np.arange(unusual) / unusual])
     table = np.stack([np.cos(turns), np.sin(turns)], axis=1)
     factors: np.ndarray = np.ascontiguousarray(table.reshape(-1), dtype)
     return np.array(radices, np.int64), factors, n, _place(np.dtype(dtype).name)
 
 
+def _radices(n: int, *, padded: bool) -> list[int]:
+    """Return the cheapest radices of a length."""
+    rest = n
+    for radix in (2, 3, 5, 7, 11, 13):
+        while rest % radix == 0:
+            rest //= radix
+    unusual = [rest] if rest > 1 else []
+    ways = [_ends_even(way) for way in _factorings(n // rest, max(_COSTS))]
+    best = min(ways, key=lambda way: _cost(way, padded and n > 1))
+    middle = len(best) - (len(best) > 1)
+    return [*best[:middle], *unusual, *best[middle:]]
+
+
+def _factorings(n: int, largest: int) -> Iterator[list[int]]:
+    """Give all ways to write n as a product of radices up to the largest, in falling order."""
+    if n == 1:
+        yield []
+    for radix in sorted(_COSTS, reverse=True):
+        if radix <= largest and n % radix == 0:
+            for others in _factorings(n // radix, radix):
+                yield [radix, *others]
+
+
+def _cost(radices: list[int], padded: bool) -> float:
+    copies = sum(radix % 2 for radix in (*radices[:1], *radices[-1:])) if padded else 0
+    return sum(_COSTS[radix] for radix in radices) + copies
+
+
 def _ends_even(radices: list[int]) -> list[int]:
-    """Put an even radix at both ends; part one of 4 or 8 where there is no second."""
-    even = sorted(r for r in radices if r in (2, 4, 8))
-    odd = [r for r in radices if r not in (2, 4, 8)]
-    if len(even) == 1 and odd and even[0] > 2:
-        even = [2, even[0] // 2]
-    return [*even[1:], *odd, *even[:1]] if len(even) > 1 else [*even, *odd]
+    """Put an even radix at both ends, as far as there are any."""
+    even = [r for r in radices if r % 2 == 0]
+    odd = [r for r in radices if r % 2]
+    return [*even[:-1], *odd, *even[-1:]] if len(even) > 1 else [*even, *odd]

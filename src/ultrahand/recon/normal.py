@@ -233,7 +233,10 @@ def normal_operator(
     )
     number, n, grid = spectra.n_components, spectra.shape, spectra.grid
     varies = [size > 1 for size in spectra.values.shape[1:]]
-    plans = tuple(line_plan(size, identity=not v) for size, v in zip(grid, varies, strict=True))
+    plans = tuple(
+        line_plan(m, identity=not v, padded=m > size)
+        for m, size, v in zip(grid, n, varies, strict=True)
+    )
     blocks, blocks_y = -(-n[2] // LANES), -(-grid[1] // LANES)
     scale = math.prod(size for size, v in zip(grid, varies, strict=True) if v)
     packed = _packed(spectra, blocks_y, LANES) / np.float32(scale)
