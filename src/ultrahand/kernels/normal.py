@@ -73,7 +73,7 @@ def _tiles(line, nz, columns):
     return tile, (columns + tile - 1) // tile
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, error_model="numpy")
 def coils_to_planes(x, coils, plan_z, out):
     """Write coil images, transformed along z, to `work`.
 
@@ -179,7 +179,7 @@ def _rows_scaled(plane, shape, spectra, at, mx):
             plane[i] *= weight
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, error_model="numpy")
 def planes_through_spectrum(size, plan_y, plan_x, spectra, out):
     """Transform each plane of `work` along y and x, multiply by the spectra, and go back.
 
@@ -243,7 +243,7 @@ def _add_row(line, element, coils, coil_row, sets, first, image, row):
                 image[i + v] += coils[j + v].conjugate() * value
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, error_model="numpy")
 def planes_to_image(coils, plan_z, out):
     """Transform `work` back along z and add it, times the conjugate maps, to the image.
 
