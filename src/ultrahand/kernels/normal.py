@@ -102,7 +102,8 @@ def coils_to_planes(x, coils, plan_z, out):
                     voxel, first = (z * ny + y) * nx, (block * LANES, nx)
                     row = (k * sets * voxels + voxel, voxels)
                     coil_row = c * sets * voxels + voxel
-                    _fetch_below(images, row[0], maps, coil_row, first, ny)
+                    if z + 1 < nz:
+                        _fetch_below(images, row[0], maps, coil_row, first, ny)
                     if direct:
                         element = to + z * apart + column
                         _coil_row(images, row, maps, coil_row, sets, first, flat, element)
@@ -274,7 +275,8 @@ def planes_to_image(coils, plan_z, out):
                         voxel, first = (z * ny + y) * nx, (block * LANES, nx)
                         row = (k * sets * voxels + voxel, voxels)
                         coil_row = c * sets * voxels + voxel
-                        _fetch_below(images, row[0], maps, coil_row, first, ny)
+                        if z + 1 < nz:
+                            _fetch_below(images, row[0], maps, coil_row, first, ny)
                         if direct:
                             element = at + z * apart + column
                             _add_row(flat, element, maps, coil_row, sets, first, images, row)
