@@ -9,8 +9,10 @@ from ultrahand.kernels import ELEMENT, LANES, line_plan
 from ultrahand.kernels._elements import turn
 from ultrahand.kernels.lines import transform
 
-LENGTHS = [*range(1, 10), 11, 13, 15, 16, 30, 34, 49, 97, 98, 120, 132, 143, 224, 286, 600]
-"""Each radix alone and beside others; a radix without a butterfly alone and last."""
+LENGTHS = [*range(1, 12), 13, 15, 16, 30, 34, 49, 60, 97, 98, 120, 132, 143, 224, 272, 286, 300]
+LENGTHS += [323, 600]
+"""Each radix alone, beside others, and even ones at both ends; a radix without a butterfly alone,
+in the middle and last."""
 
 # Each of the log2(n) steps rounds its sums of two: single precision 6e-8, double 1.1e-16.
 ROUNDING = {np.float32: 6e-8, np.float64: 1.2e-16}
@@ -49,6 +51,17 @@ def test_lines_are_transformed_and_back(read, n, dtype, rng):
         assert error <= rounding
         elements(dst)[2 : 2 + 3 * known : 3] = np.nan
         assert np.isnan(dst).all()
+
+
+@pytest.mark.parametrize("padded", [True, False])
+def test_radices_make_up_the_length(padded):
+    for n in [*range(1, 300), 1024, 7 * 11 * 13, 17 * 19 * 8]:
+        radices, factors, length, _ = line_plan(n, padded=padded)
+        unusual = [r for r in radices if r not in (2, 3, 4, 5, 6, 7, 8, 10, 11, 13)]
+        assert np.prod(radices, dtype=int) == n == length
+        assert len(unusual) <= 1
+        assert all(r % p for r in unusual for p in (2, 3, 5, 7, 11, 13))
+        assert len(factors) == 2 * (n - 1 + max([1, *unusual]))
 
 
 def test_an_identity_copies(rng):

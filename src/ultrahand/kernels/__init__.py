@@ -16,7 +16,7 @@ from ultrahand.kernels.descent import STEP_BLOCK, momentum_step, primal_step
 from ultrahand.kernels.differences import ascend_gradient, gradient_sums, subtract_divergence
 from ultrahand.kernels.espirit import espirit_maps
 from ultrahand.kernels.grappa import fill_lattice, keep_acquired
-from ultrahand.kernels.lines import ELEMENT, line_plan
+from ultrahand.kernels.lines import ELEMENT, line_plan, transform_address
 from ultrahand.kernels.mode_sums import interpolate_sums
 from ultrahand.kernels.normal import coils_to_planes, planes_through_spectrum, planes_to_image
 from ultrahand.kernels.plate_sums import spread_plates, sum_plates
@@ -62,6 +62,7 @@ __all__ = [
     "sum_plates",
     "tensor_sums",
     "threads",
+    "transform_address",
     "walsh",
     "warm_up",
     "wavelet_lines",

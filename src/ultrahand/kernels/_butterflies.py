@@ -10,6 +10,7 @@ are given to it as vector code.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from llvmlite import ir  # type: ignore[import-untyped]  # has no stubs
 from numba import types
@@ -23,38 +24,92 @@ _FAST = ("contract", "nsz")  # products and sums may be fused
 _INT = ir.IntType(64)
 
 
-def butterfly(radix, *, read=None, written=None, turned=True):
-    """Return ``step(src, at, stride, dst, to, spread, twiddles, first, back)`` for numba code.
+@dataclass(frozen=True, kw_only=True)
+class Butterfly:
+    """The transform of `radix` elements, of which the first `read` are read, the others zero.
 
-    It reads `radix` elements of `src` from `at` on, `stride` apart, and writes their transform to
-    elements of `dst` from `to` on, `spread` apart; the k-th is multiplied by the k-th of ``radix -
-    1`` complex `twiddles` that begin at number `first`. ``back`` is 0 for the forward transform and
-    `LANES` for the inverse one, which is the forward one with real and imaginary parts exchanged.
+    The first `written` results are written, `turned` by their factors or with factors of 1.
+    """
 
-    Where only the first `read` elements are read, the others are zero; only the first `written`
-    results are written; without `turned`, all factors are 1.
+    radix: int
+    read: int
+    written: int
+    turned: bool
+
+
+def butterflies(cases):
+    """Return ``step(which, src, at, stride, dst, to, spread, twiddles, first, back)`` for numba.
+
+    It takes elements of `src` from `at` on, `stride` apart, through the butterfly that is number
+    `which` of the `cases`, and writes to elements of `dst` from `to` on, `spread` apart; the k-th
+    is multiplied by the k-th of ``radix - 1`` complex `twiddles` that begin at number `first`.
+    ``back`` is 0 for the forward transform and `LANES` for the inverse one, which is the forward
+    one with real and imaginary parts exchanged. Returned: whether there is such a case.
     """
 
     @intrinsic
-    def step(typingctx, src, at, stride, dst, to, spread, twiddles, first, back):  # noqa: ARG001
-        whole = types.intp
-        signature = types.void(src, whole, whole, dst, whole, whole, twiddles, whole, whole)
+    def step(typingctx, which, src, at, stride, dst, to, spread, twiddles, first, back):  # noqa: ARG001
+        n = types.intp
+        signature = types.boolean(n, src, n, n, dst, n, n, twiddles, n, n)
 
         def codegen(context, builder, _, args):
-            arrays = (src, dst, twiddles)
-            data = [
-                cgutils.create_struct_proxy(kind)(context, builder, value).data
-                for kind, value in zip(arrays, (args[0], args[3], args[6]), strict=True)
-            ]
-            work = Vectors(builder, context.get_value_type(src.dtype), data, back=args[8])
-            x = work.load(args[1], args[2], read or radix)
-            y = _TRANSFORMS[radix](work, x + [work.zero] * (radix - len(x)))[: written or radix]
-            work.store(args[4], args[5], [y[0], *work.turned(y[1:], args[7])] if turned else y)
-            return context.get_dummy_value()
+            which, _, at, stride, _, to, spread, _, first, back = args
+            data = data_of(context, builder, (src, dst, twiddles), (args[1], args[4], args[7]))
+            work = Vectors(builder, context.get_value_type(src.dtype), data, back=back)
+            begin, end = builder.block, builder.append_basic_block()
+            switch = builder.switch(which, end)
+            builder.position_at_end(end)
+            found = builder.phi(ir.IntType(1))
+            found.add_incoming(ir.IntType(1)(0), begin)
+            for number, case in cases.items():
+                block = builder.append_basic_block()
+                switch.add_case(_INT(number), block)
+                builder.position_at_end(block)
+                values = work.load(at, stride, case.read)
+                work.store(to, spread, work.transformed(values, case, first))
+                builder.branch(end)
+                found.add_incoming(ir.IntType(1)(1), block)
+            builder.position_at_end(end)
+            return found
 
         return signature, codegen
 
     return step
+
+
+@intrinsic
+def mirrored_pair(typingctx, k, radix, src, at, stride, dst, to, spread, twiddles, first, back):  # noqa: ARG001
+    """Write the k-th and the ``radix - k``-th result of a butterfly of any odd radix, k not 0.
+
+    ``first``: of the factors, and of the roots of unity; the rest as in `butterflies`.
+    """
+    n = types.intp
+    signature = types.void(n, n, src, n, n, dst, n, n, twiddles, first, n)
+
+    def codegen(context, builder, _, args):
+        k, radix, _, at, stride, _, to, spread, _, firsts, back = args
+        first, roots = (builder.extract_value(firsts, number) for number in (0, 1))
+        data = data_of(context, builder, (src, dst, twiddles), (args[2], args[5], args[8]))
+        work = Vectors(builder, context.get_value_type(src.dtype), data, back=back)
+        even, odd = work.root_sums(at, stride, radix, k, roots)
+        mirror = builder.sub(radix, k)
+        for number, value in ((k, work.add_i(even, odd)), (mirror, work.sub_i(even, odd))):
+            factor = builder.sub(builder.add(first, number), _INT(1))
+            (turned,) = work.turned([value], factor)
+            work.store(builder.add(to, builder.mul(number, spread)), spread, [turned])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def data_of(context, builder, kinds, values):
+    """Return where the numbers of arrays begin; a pointer stands for itself."""
+    return [
+        value
+        if isinstance(kind, types.CPointer)
+        else cgutils.create_struct_proxy(kind)(context, builder, value).data
+        for kind, value in zip(kinds, values, strict=True)
+    ]
 
 
 class Vectors:
@@ -88,6 +143,32 @@ class Vectors:
         for part in self._parts:
             place = self._b.gep(base, [self._b.add(start, part)])
             yield self._b.bitcast(place, self._kind.as_pointer())
+
+    def root_sums(self, at, stride, number, k, roots):
+        """Return the sums of elements times real, and times imaginary part of the kj-th root.
+
+        These give the k-th result, and the mirrored one, whose roots are the conjugates.
+        """
+        b = self._b
+        sums = [cgutils.alloca_once_value(b, part) for part in (*self.zero, *self.zero)]
+        root = cgutils.alloca_once_value(b, _INT(0))
+        with cgutils.for_range(b, number) as loop:
+            (x,) = self.load(b.add(at, b.mul(loop.index, stride)), stride, 1)
+            here = b.load(root)
+            wr, place = self._spread(b.mul(b.add(roots, here), _INT(2)))
+            wi, _ = self._spread(place)
+            for total, (part, w) in zip(sums, ((p, w) for w in (wr, wi) for p in x), strict=True):
+                b.store(self._add(b.load(total), self._mul(part, w)), total)
+            after = b.add(here, k)
+            beyond = b.icmp_signed(">=", after, number)
+            b.store(b.select(beyond, b.sub(after, number), after), root)
+        values = [b.load(total) for total in sums]
+        return tuple(values[:2]), tuple(values[2:])
+
+    def transformed(self, values, case, first):
+        zeros = [self.zero] * (case.radix - len(values))
+        wanted = _TRANSFORMS[case.radix](self, values + zeros)[: case.written]
+        return [wanted[0], *self.turned(wanted[1:], first)] if case.turned else wanted
 
     def turned(self, values, first):
         """Multiply each by its twiddle factor."""
@@ -245,5 +326,21 @@ def _odd(radix):
     return transform
 
 
+def _coprime(p, q):
+    """Return the transform of p q elements without common factors: no factors are needed.
+
+    Good: J Roy Stat Soc B 1958;20:361, doi:10.1111/j.2517-6161.1958.tb00300.x.
+    """
+
+    def transform(v, x):
+        places = [[(q * i + p * j) % (p * q) for j in range(q)] for i in range(p)]
+        rows = [_TRANSFORMS[q](v, [x[n] for n in row]) for row in places]
+        across = [_TRANSFORMS[p](v, list(column)) for column in zip(*rows, strict=True)]
+        return [across[k % q][k % p] for k in range(p * q)]
+
+    return transform
+
+
 _TRANSFORMS = {2: _two, 3: _three, 4: _four, 5: _five, 8: _eight}
 _TRANSFORMS |= {radix: _odd(radix) for radix in (7, 11, 13)}
+_TRANSFORMS |= {6: _coprime(2, 3), 10: _coprime(2, 5)}

@@ -11,17 +11,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ultrahand.kernels._butterflies import LANES, Vectors, numbers
+from ultrahand.kernels._butterflies import LANES, Vectors, data_of, numbers
 
 _INT = ir.IntType(64)
 _ZERO = ir.Constant(_INT, 0)
-
-
-def _data(context, builder, kinds, values):
-    return [
-        cgutils.create_struct_proxy(kind)(context, builder, value).data
-        for kind, value in zip(kinds, values, strict=True)
-    ]
+_LINE = 64
+"""Bytes that the processor reads at once."""
 
 
 def _vectors(context, builder, kind, source, target):
@@ -34,7 +29,7 @@ def copy(typingctx, src, at, dst, to):  # noqa: ARG001
     """Write element `at` of `src` as element `to` of `dst`."""
 
     def codegen(context, builder, _, args):
-        work = _vectors(context, builder, src, *_data(context, builder, (src, dst), args[::2]))
+        work = _vectors(context, builder, src, *data_of(context, builder, (src, dst), args[::2]))
         work.store(args[3], _ZERO, work.load(args[1], _ZERO, 1))
         return context.get_dummy_value()
 
@@ -45,12 +40,12 @@ def copy(typingctx, src, at, dst, to):  # noqa: ARG001
 def add_turned(typingctx, src, at, twiddles, factor, dst, to, back, add):  # noqa: ARG001
     """Write element `at` of `src` times a complex factor as element `to` of `dst`.
 
-    ``back``: as in `butterfly`; ``add``: 1 to add it to what is there, 0 to replace it.
+    ``back``: as in `butterflies`; ``add``: 1 to add it to what is there, 0 to replace it.
     """
     whole = types.intp
 
     def codegen(context, builder, _, args):
-        data = _data(context, builder, (src, dst, twiddles), (args[0], args[4], args[2]))
+        data = data_of(context, builder, (src, dst, twiddles), (args[0], args[4], args[2]))
         real = context.get_value_type(src.dtype)
         work = Vectors(builder, real, data, back=args[6])
         there = Vectors(builder, real, [data[1], data[1], data[2]], back=args[6])
@@ -70,7 +65,7 @@ def turn(typingctx, src, at, stride, dst, to, spread):  # noqa: ARG001
     whole = types.intp
 
     def codegen(context, builder, _, args):
-        work = _vectors(context, builder, src, *_data(context, builder, (src, dst), args[::3]))
+        work = _vectors(context, builder, src, *data_of(context, builder, (src, dst), args[::3]))
         elements = work.load(args[1], args[2], LANES)
         turned = [_transposed(builder, list(part)) for part in zip(*elements, strict=True)]
         work.store(args[4], args[5], list(zip(*turned, strict=True)))
@@ -99,7 +94,7 @@ def weigh(typingctx, lines, at, reals, first):  # noqa: ARG001
     """Multiply element `at` by `LANES` real numbers that begin at number `first`."""
 
     def codegen(context, builder, _, args):
-        base, factors = _data(context, builder, (lines, reals), args[::2])
+        base, factors = data_of(context, builder, (lines, reals), args[::2])
         work = _vectors(context, builder, lines, base, base)
         (value,) = work.load(args[1], _ZERO, 1)
         factor = work.real_at(factors, args[3])
@@ -110,12 +105,34 @@ def weigh(typingctx, lines, at, reals, first):  # noqa: ARG001
 
 
 @intrinsic
+def fetch(typingctx, array, first):  # noqa: ARG001
+    """Ask for the bytes of an element's length from a number of an array on, to be read soon.
+
+    It may lie outside of the array: then nothing happens.
+    """
+
+    def codegen(context, builder, _, args):
+        (base,) = data_of(context, builder, [array], args[:1])
+        whole = ir.IntType(32)
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, whole, whole, whole])
+        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        place = builder.bitcast(builder.gep(base, [args[1]]), byte)
+        for line in range(0, 8 * LANES, _LINE):
+            at = builder.gep(place, [_INT(line)])
+            builder.call(ask, [at, whole(0), whole(3), whole(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
+
+
+@intrinsic
 def coil_image(typingctx, image, i, maps, j, dst, to):  # noqa: ARG001
     """Add to an element the product of `LANES` numbers of an image and a map, from i and j on."""
     whole = types.intp
 
     def codegen(context, builder, _, args):
-        image_at, maps_at, base = _data(context, builder, (image, maps, dst), args[::2])
+        image_at, maps_at, base = data_of(context, builder, (image, maps, dst), args[::2])
         work = _vectors(context, builder, dst, base, base)
         product = work.product(
             work.parts_at(image_at, args[1]), work.parts_at(maps_at, args[3]), conjugate=False
@@ -133,7 +150,7 @@ def add_coil(typingctx, src, at, maps, j, image, i):  # noqa: ARG001
     whole = types.intp
 
     def codegen(context, builder, _, args):
-        base, maps_at, image_at = _data(context, builder, (src, maps, image), args[::2])
+        base, maps_at, image_at = data_of(context, builder, (src, maps, image), args[::2])
         work = _vectors(context, builder, src, base, base)
         (value,) = work.load(args[1], _ZERO, 1)
         product = work.product(work.parts_at(maps_at, args[3]), value, conjugate=True)
@@ -155,7 +172,7 @@ def product_sum(*, conjugate=False, negative=False):
         signature = types.void(a, whole, b, whole, dst, whole)
 
         def codegen(context, builder, _, args):
-            data = _data(context, builder, (a, b, dst), args[::2])
+            data = data_of(context, builder, (a, b, dst), args[::2])
             left, right, sums = (_vectors(context, builder, a, d, data[2]) for d in data)
             x, y = left.load(args[1], _ZERO, 1)[0], right.load(args[3], _ZERO, 1)[0]
             product = left.product(x, y, conjugate=conjugate)

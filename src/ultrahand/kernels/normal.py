@@ -8,9 +8,10 @@ transform over z, y, x, and H real spectra: of a point spread function (Toeplitz
 
 A pass has three parts. z is transformed for all x of a row, then each plane of the grid for
 itself: y, then x, times H, and back, in a working set of one plane; then z back. So the whole grid
-is never stored, only its planes before the transform of y: `work`, ``(coils, K, mz, ny, blocks,
-ELEMENT)`` with x in blocks of `LANES`. Every output has one owner: the result is the same for any
-number of threads.
+is never stored, only its planes before the transform of y: `work`, ``(coils, K, mz, ny + 1, blocks,
+ELEMENT)`` with x in blocks of `LANES`. Its last row is never used: it keeps planes from lying a
+power of two apart, where the elements of a line along z would drive each other out of the cache.
+Every output has one owner: the result is the same for any number of threads.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 from numba import njit, prange
 
 from ultrahand.kernels._butterflies import LANES
-from ultrahand.kernels._elements import add_coil, coil_image, copy, turn, weigh
+from ultrahand.kernels._elements import add_coil, coil_image, copy, fetch, turn, weigh
 from ultrahand.kernels._jit import kernel
 from ultrahand.kernels.lines import ELEMENT, transform
 
@@ -52,7 +53,27 @@ def _coil_row(x, row, coils, coil_row, sets, first, target, element):
                 target[at + LANES + v] += value.imag
 
 
-@kernel(parallel=True)
+@njit
+def _fetch_below(x, row, coils, coil_row, first, ny):
+    """Ask for the same block of the next z: a processor foresees no steps of many kilobytes."""
+    start, nx = first
+    fetch(x, row + start + ny * nx)
+    fetch(coils, coil_row + start + ny * nx)
+
+
+@njit
+def _tiles(line, nz, columns):
+    """Return how many columns fit into a line buffer, an element apart, and how many such tiles.
+
+    Columns along z that lie side by side are taken together: so an image is read kilobytes at a
+    time, where one column would touch every page of it for each 128 bytes. The element between
+    them keeps a power of two from sending all of them to the same places of the cache.
+    """
+    tile = min(columns, max(1, len(line) // ((nz + 1) * ELEMENT)))
+    return tile, (columns + tile - 1) // tile
+
+
+@kernel(parallel=True, error_model="numpy")
 def coils_to_planes(x, coils, plan_z, out):
     """Write coil images, transformed along z, to `work`.
 
@@ -62,31 +83,36 @@ def coils_to_planes(x, coils, plan_z, out):
     """
     work, buffers = out
     number, sets, nz, ny, nx = x.shape
-    mz, blocks = work.shape[2], work.shape[4]
-    voxels = nz * ny * nx
+    mz, blocks, apart = work.shape[2], work.shape[4], work.shape[3] * work.shape[4]
+    voxels, columns = nz * ny * nx, ny * blocks
     direct = len(plan_z[0]) == 0  # nothing is transformed along z
     images, maps, flat = x.reshape(-1), coils.reshape(-1), work.reshape(-1)
+    tile, tiles = _tiles(buffers[0, 0], nz, columns)
     for chunk in prange(len(buffers)):
         line, a, b = buffers[chunk, 0], buffers[chunk, 1], buffers[chunk, 2]
-        jobs = len(coils) * ny
+        parts = len(coils) * number
+        jobs = parts * tiles
         for job in range(_part(chunk, len(buffers), jobs), _part(chunk + 1, len(buffers), jobs)):
-            c, y = job // ny, job % ny
-            for k in range(number):
-                for block in range(blocks):
-                    to = ((c * number + k) * mz * ny + y) * blocks + block
-                    for z in range(nz):
-                        voxel = (z * ny + y) * nx
-                        row = (k * sets * voxels + voxel, voxels)
-                        coil_row = c * sets * voxels + voxel
-                        first = (block * LANES, nx)
-                        if direct:
-                            element = to + z * ny * blocks
-                            _coil_row(images, row, maps, coil_row, sets, first, flat, element)
-                        else:
-                            _coil_row(images, row, maps, coil_row, sets, first, line, z)
-                    if not direct:
-                        target = (flat, to, ny * blocks, mz)
-                        transform((line, 0, 1, nz), target, a, b, plan_z, 0)
+            part, begin = job % parts, job // parts * tile
+            c, k = part // number, part % number
+            end, to = min(begin + tile, columns), part * mz * apart
+            for z in range(nz):
+                for column in range(begin, end):
+                    y, block = column // blocks, column % blocks
+                    voxel, first = (z * ny + y) * nx, (block * LANES, nx)
+                    row = (k * sets * voxels + voxel, voxels)
+                    coil_row = c * sets * voxels + voxel
+                    if z + 1 < nz:
+                        _fetch_below(images, row[0], maps, coil_row, first, ny)
+                    if direct:
+                        element = to + z * apart + column
+                        _coil_row(images, row, maps, coil_row, sets, first, flat, element)
+                    else:
+                        element = (column - begin) * (nz + 1) + z
+                        _coil_row(images, row, maps, coil_row, sets, first, line, element)
+            for column in range(begin, begin if direct else end):
+                source = (line, (column - begin) * (nz + 1), 1, nz)
+                transform(source, (flat, to + column, apart, mz), a, b, plan_z, 0)
 
 
 @njit(fastmath=_FLAGS)
@@ -154,18 +180,19 @@ def _rows_scaled(plane, shape, spectra, at, mx):
             plane[i] *= weight
 
 
-@kernel(parallel=True)
-def planes_through_spectrum(nx, plan_y, plan_x, spectra, out):
+@kernel(parallel=True, error_model="numpy")
+def planes_through_spectrum(size, plan_y, plan_x, spectra, out):
     """Transform each plane of `work` along y and x, multiply by the spectra, and go back.
 
-    ``plan_y``, ``plan_x``: from `line_plan`; ``spectra``: float32 ``(K (K + 1) / 2, mz or 1, blocks
-    of my, mx, LANES)``, the lower triangle row by row, y in blocks of lanes; ``out``: `work`;
-    float32 ``(chunks, 4, length)``, line buffers, the second of K lines; float32 ``(chunks, K,
-    rows, blocks, ELEMENT)`` for a plane, rows a multiple of `LANES` from my on; and float32
-    ``(chunks, K ELEMENT)``.
+    ``size``: ny and nx; ``plan_y``, ``plan_x``: from `line_plan`; ``spectra``: float32 ``(K (K + 1)
+    / 2, mz or 1, blocks of my, mx, LANES)``, the lower triangle row by row, y in blocks of lanes;
+    ``out``: `work`; float32 ``(chunks, 4, length)``, line buffers, the second of K lines; float32
+    ``(chunks, K, rows, blocks, ELEMENT)`` for a plane, rows a multiple of `LANES` from my on; and
+    float32 ``(chunks, K ELEMENT)``.
     """
     work, buffers, planes, mixed = out
-    number, mz, ny, blocks = work.shape[1:5]
+    number, mz, rows_each, blocks = work.shape[1:5]
+    ny, nx = size
     my, mx = plan_y[2], plan_x[2]
     apart = planes.shape[2] * blocks
     stride = buffers.shape[2] // (number * ELEMENT)
@@ -180,7 +207,7 @@ def planes_through_spectrum(nx, plan_y, plan_x, spectra, out):
         for job in range(_part(chunk, len(buffers), jobs), _part(chunk + 1, len(buffers), jobs)):
             c, z = job // mz, job % mz
             for k in range(number):
-                start = ((c * number + k) * mz + z) * ny * blocks
+                start = ((c * number + k) * mz + z) * rows_each * blocks
                 for block in range(blocks):
                     source = (flat, start + block, blocks, ny)
                     target = (plane, k * apart + block, blocks, my)
@@ -195,7 +222,7 @@ def planes_through_spectrum(nx, plan_y, plan_x, spectra, out):
                 lines = (one, other, a, b, stride)
                 _rows_through(plane, rows, lines, plan_x, nx, values, place, mixed[chunk])
             for k in range(number):
-                start = ((c * number + k) * mz + z) * ny * blocks
+                start = ((c * number + k) * mz + z) * rows_each * blocks
                 for block in range(blocks):
                     source = (plane, k * apart + block, blocks, my)
                     target = (flat, start + block, blocks, ny)
@@ -217,7 +244,7 @@ def _add_row(line, element, coils, coil_row, sets, first, image, row):
                 image[i + v] += coils[j + v].conjugate() * value
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, error_model="numpy")
 def planes_to_image(coils, plan_z, out):
     """Transform `work` back along z and add it, times the conjugate maps, to the image.
 
@@ -226,27 +253,33 @@ def planes_to_image(coils, plan_z, out):
     """
     work, buffers, image = out
     number, sets, nz, ny, nx = image.shape
-    mz, blocks = work.shape[2], work.shape[4]
-    voxels = nz * ny * nx
+    mz, blocks, apart = work.shape[2], work.shape[4], work.shape[3] * work.shape[4]
+    voxels, columns = nz * ny * nx, ny * blocks
     direct = len(plan_z[0]) == 0
     images, maps, flat = image.reshape(-1), coils.reshape(-1), work.reshape(-1)
+    tile, tiles = _tiles(buffers[0, 0], nz, columns)
     for chunk in prange(len(buffers)):
         line, a, b = buffers[chunk, 0], buffers[chunk, 1], buffers[chunk, 2]
-        for y in range(_part(chunk, len(buffers), ny), _part(chunk + 1, len(buffers), ny)):
-            for k in range(number):
-                for c in range(len(coils)):
-                    for block in range(blocks):
-                        at = ((c * number + k) * mz * ny + y) * blocks + block
-                        if not direct:
-                            source = (flat, at, ny * blocks, mz)
-                            transform(source, (line, 0, 1, nz), a, b, plan_z, LANES)
-                        for z in range(nz):
-                            voxel = (z * ny + y) * nx
-                            row = (k * sets * voxels + voxel, voxels)
-                            coil_row = c * sets * voxels + voxel
-                            first = (block * LANES, nx)
-                            if direct:
-                                element = at + z * ny * blocks
-                                _add_row(flat, element, maps, coil_row, sets, first, images, row)
-                            else:
-                                _add_row(line, z, maps, coil_row, sets, first, images, row)
+        jobs = number * tiles
+        for job in range(_part(chunk, len(buffers), jobs), _part(chunk + 1, len(buffers), jobs)):
+            k, begin = job // tiles, job % tiles * tile
+            end = min(begin + tile, columns)
+            for c in range(len(coils)):
+                at = (c * number + k) * mz * apart
+                for column in range(begin, begin if direct else end):
+                    target = (line, (column - begin) * (nz + 1), 1, nz)
+                    transform((flat, at + column, apart, mz), target, a, b, plan_z, LANES)
+                for z in range(nz):
+                    for column in range(begin, end):
+                        y, block = column // blocks, column % blocks
+                        voxel, first = (z * ny + y) * nx, (block * LANES, nx)
+                        row = (k * sets * voxels + voxel, voxels)
+                        coil_row = c * sets * voxels + voxel
+                        if z + 1 < nz:
+                            _fetch_below(images, row[0], maps, coil_row, first, ny)
+                        if direct:
+                            element = at + z * apart + column
+                            _add_row(flat, element, maps, coil_row, sets, first, images, row)
+                        else:
+                            element = (column - begin) * (nz + 1) + z
+                            _add_row(line, element, maps, coil_row, sets, first, images, row)

@@ -19,7 +19,7 @@ from ultrahand.kernels.descent import momentum_step, primal_step
 from ultrahand.kernels.differences import ascend_gradient, gradient_sums, subtract_divergence
 from ultrahand.kernels.espirit import espirit_maps
 from ultrahand.kernels.grappa import fill_lattice, keep_acquired
-from ultrahand.kernels.lines import ELEMENT, line_plan
+from ultrahand.kernels.lines import ELEMENT, line_plan, transform_address
 from ultrahand.kernels.mode_sums import interpolate_sums
 from ultrahand.kernels.normal import coils_to_planes, planes_through_spectrum, planes_to_image
 from ultrahand.kernels.plate_sums import spread_plates, sum_plates
@@ -82,13 +82,17 @@ def _interpolate() -> None:
     interpolate_sums(np.zeros((1, 3)), grid, np.ones((4, 8)), at, at, courses, one, one.copy())
 
 
+def _transform() -> None:
+    transform_address(np.zeros(0, np.float32), np.zeros(1, np.int64))
+
+
 def _coils_to_planes() -> None:
     coils_to_planes(_sets(), _sets(), line_plan(1), _planes_of_coils()[:2])
 
 
 def _through_spectrum() -> None:
     spectra, plan = np.ones((1, 1, 1, 1, LANES), np.float32), line_plan(1)
-    planes_through_spectrum(1, plan, plan, spectra, _planes_of_coils())
+    planes_through_spectrum((1, 1), plan, plan, spectra, _planes_of_coils())
 
 
 def _to_image() -> None:
@@ -209,6 +213,7 @@ EXAMPLES: dict[str, Callable[[], None]] = {
     "sum_plates": _sum_plates,
     "spread_plates": _spread_plates,
     "interpolate_sums": _interpolate,
+    "transform_address": _transform,
     "coils_to_planes": _coils_to_planes,
     "planes_through_spectrum": _through_spectrum,
     "planes_to_image": _to_image,
