@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from making import only_magnitude, planned, volumes
-from ultrahand.errors import InputError, ResourceError
+from ultrahand.errors import InputError, ResourceError, UsageError
 from ultrahand.phantoms import (
     CartesianScan,
     ThermalNoise,
@@ -195,6 +195,21 @@ def test_phase_is_smooth_and_the_object_s_own():
     turn = np.angle(first[bright] * second[bright].conj())
     assert np.abs(turn).max() < 0.1
     assert np.std(np.angle(first[bright])) < 0.5  # the object is real, the virtual coil is smooth
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "sense", "prior": "tv"},
+        {"method": "sense", "prior_weight": 2.0},
+        {"method": "sense", "combine": "rss"},
+        {"method": "grappa", "partial_fourier": "pocs"},
+    ],
+    ids=" ".join,
+)
+def test_options_that_would_be_left_out_are_refused(options):
+    with pytest.raises(UsageError, match="--"):
+        planned(measured(scan()), **options)
 
 
 def test_what_does_not_fit_is_refused_before_work():

@@ -12,7 +12,14 @@ from ultrahand.pipelines.compare import compare_counters, count_kinds, set_aside
 from ultrahand.pipelines.dynamic_plan import DynamicPlan, plan_dynamic
 from ultrahand.pipelines.encoding import EncodingPlan, plan_encoding
 from ultrahand.pipelines.frames import check_kind, frames_of
-from ultrahand.pipelines.options import Combine, Method, Parts, ReconOptions
+from ultrahand.pipelines.options import (
+    Combine,
+    Method,
+    PartialFourier,
+    Parts,
+    ReconOptions,
+    Sparsity,
+)
 from ultrahand.recon.frame import geometry_of
 from ultrahand.recon.sorting import Series, imaging_rows, series_of, volumes_of
 from ultrahand.records.findings import Finding
@@ -81,6 +88,7 @@ def plan_reconstruction(
     UsageError
         Options that contradict each other or the measurement.
     """
+    _refuse_idle(options)
     rows = imaging_rows(raw.readouts)
     findings = notes if notes is not None else []
     start = len(findings)
@@ -115,6 +123,19 @@ def plan_reconstruction(
         findings=tuple(findings[start:]),
         dynamic=dynamic,
     )
+
+
+def _refuse_idle(options: ReconOptions) -> None:
+    """Refuse options that the method asked for would silently leave out."""
+    method = options.method
+    given = options.prior_weight is not None or options.prior is not Sparsity.WAVELET
+    if given and method is not Method.CS:
+        raise UsageError("--prior and --prior-weight need --method cs")
+    if method in (Method.SENSE, Method.CS, Method.CG) and options.combine is not Combine.AUTO:
+        raise UsageError(f"--combine has no part in --method {method}, which makes one image")
+    lines = (Method.SENSE, Method.CS, Method.GRAPPA)
+    if method in lines and options.partial_fourier is PartialFourier.POCS:
+        raise UsageError(f"--partial-fourier pocs has no part in --method {method}: use fft")
 
 
 def _combination(options: ReconOptions) -> Combine:
