@@ -184,13 +184,13 @@ def test_parallel_imaging_against_20_realisations(method, parts, changes, rng, m
     ],
 )
 def test_conjugate_gradients_against_realisations(number, worst, rng, monkeypatch):
-    """Sixty of 75 spokes. With half of them a few weak modes hold most of the noise, and the voxels
-    count as fifty: too few to tell a share of 7 % from 4.6 %."""
+    """Of few spokes a few weak modes hold most of the noise, and the voxels count as less than a
+    hundred: too few to tell a share of 7 % from 4.6 %. Here are half more than the 75 needed."""
     scan = NonCartesianScan(
         matrix=(48, 48, 1),
         fov_m=FLAT,
         dimension=2,
-        k_per_m=radial_2d(60, 96, k_max_per_m(48, FLAT[0]), golden=True),
+        k_per_m=radial_2d(110, 96, k_max_per_m(48, FLAT[0]), golden=True),
         trajectory="radial",
     )
     raw, noise = measured(scan, rng, [disc()], 1e-11)

@@ -33,7 +33,7 @@ from ultrahand.recon.preconditioner import (
 from ultrahand.records.arrays import Complex64, require
 
 Inverse = CirculantInverse | DiagonalInverse
-NOISE_LEFT: Final = 0.003
+NOISE_LEFT: Final = 0.001
 """The iteration stops when what is left of the normal equations is this part of their noise. What
 is weakly known comes last: then some percent of a voxel's noise are missing from the image."""
 
