@@ -21,12 +21,14 @@ from making import planned
 from ultrahand.phantoms import (
     CartesianScan,
     Ellipsoid,
+    NonCartesianScan,
     ThermalNoise,
     random_covariance,
     simulate,
     smooth_coils,
 )
-from ultrahand.pipelines import Combine, Parts, Workspace, parallel
+from ultrahand.pipelines import Combine, Parts, Workspace, iterative, parallel
+from ultrahand.recon.trajectories import k_max_per_m, radial_2d
 from ultrahand.records import ArraySource, RawData
 
 FOV = (0.05, 0.12, 0.11)
@@ -140,49 +142,71 @@ def compared(raw, noise, plan, number, rng, patch):
 
 CASES = [
     ("sense", Parts.COMPLEX, {}),
+    ("sense", Parts.COMPLEX, {"partial_fourier_1": (10, 0)}),
     ("grappa", Parts.COMPLEX, {}),
     ("grappa", Parts.MAG, {}),
 ]
-IDS = ["SENSE", "GRAPPA", "GRAPPA root sum of squares"]
+IDS = ["SENSE", "SENSE of half a side", "GRAPPA", "GRAPPA root sum of squares"]
 
 
-def parallel_law(method, parts, changes, number, rng, patch, *, fixed=True):
-    """Return what `compared` does, and what the map of noise says of its own error."""
+def parallel_law(method, parts, changes, number, rng, patch):
+    """Return what `compared` does."""
     raw, noise = measured(slab(**changes), rng, body(), LEVEL)
-    if fixed:
-        calibrated_by(repeated(raw, noise, rng), patch)
-    told, unfold = [0.0], parallel.unfold
-
-    def telling(*args, **options):
-        made = unfold(*args, **options)
-        told.append(made.noise_uncertainty)
-        return made
-
-    patch.setattr(parallel, "unfold", telling)
+    calibrated_by(repeated(raw, noise, rng), patch)
     plan = planned(raw, method=method, parts=parts, threads=1)
-    return compared(raw, noise, plan, number, rng, patch), max(told)
+    return compared(raw, noise, plan, number, rng, patch)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(("method", "parts", "changes"), CASES, ids=IDS)
 def test_parallel_imaging_against_300_realisations(method, parts, changes, rng, monkeypatch):
-    """SENSE of so small a matrix, a third of it calibration, is not smooth between teeth: then its
-    own uncertainty says more than the 1.7 % with which 7 % of the voxels are outside."""
-    found, told = parallel_law(method, parts, changes, NUMBER, rng, monkeypatch)
+    found = parallel_law(method, parts, changes, NUMBER, rng, monkeypatch)
     for median, outside in found.values():
         assert median == pytest.approx(1, abs=MEDIAN)
-        assert outside <= OUTSIDE or 0.017 < told < 0.1
-        assert outside <= 0.15
+        assert outside <= OUTSIDE
 
 
 @pytest.mark.parametrize(("method", "parts", "changes"), CASES, ids=IDS)
 def test_parallel_imaging_against_20_realisations(method, parts, changes, rng, monkeypatch):
     """Of n = 20 draws the median of estimated deviations is 1 / (3 n) low, and that of voxels of
     which a hundred count on their own scatters by s / 8; 6 % are outside 2 s = 32 % by chance."""
-    found, _ = parallel_law(method, parts, changes, 20, rng, monkeypatch)
+    found = parallel_law(method, parts, changes, 20, rng, monkeypatch)
     for median, outside in found.values():
         assert median == pytest.approx(1 + 1 / 60, abs=MEDIAN + 2 * 0.16 / 8)
         assert outside <= 0.12
+
+
+@pytest.mark.parametrize(
+    ("number", "worst"),
+    [
+        (20, (MEDIAN + 2 * 0.16 / 8, 0.12)),
+        pytest.param(300, (MEDIAN, OUTSIDE), marks=pytest.mark.long),
+    ],
+)
+def test_conjugate_gradients_against_realisations(number, worst, rng, monkeypatch):
+    """Of few spokes a few weak modes hold most of the noise, and the voxels count as less than a
+    hundred: too few to tell a share of 7 % from 4.6 %. Here are half more than the 75 needed."""
+    scan = NonCartesianScan(
+        matrix=(48, 48, 1),
+        fov_m=FLAT,
+        dimension=2,
+        k_per_m=radial_2d(110, 96, k_max_per_m(48, FLAT[0]), golden=True),
+        trajectory="radial",
+    )
+    raw, noise = measured(scan, rng, [disc()], 1e-11)
+    plan = planned(raw, method="cg", parts=Parts.COMPLEX, threads=1)
+    channels, first = iterative._channels, []
+
+    def given(samples, *rest):
+        first.append(first[0] if first else channels(samples, *rest))
+        return dataclasses.replace(first[0], samples=first[0].matrix @ samples)
+
+    monkeypatch.setattr(iterative, "_channels", given)
+    monkeypatch.setattr(iterative, "noise_of_sense", once(iterative.noise_of_sense))
+    one_volume(repeated(raw, noise, rng), plan, Workspace())
+    for median, outside in compared(raw, noise, plan, number, rng, monkeypatch).values():
+        assert median == pytest.approx(1 + 1 / (3 * number), abs=worst[0])
+        assert outside <= worst[1]
 
 
 @pytest.mark.long

@@ -1,6 +1,7 @@
 """SENSE and GRAPPA from raw data to an image: sorting, calibration, blocks, refusals."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -67,35 +68,39 @@ def relative_error(image, reference):
     return np.linalg.norm(image - reference) / np.linalg.norm(reference)
 
 
-def reference(the_scan):
+@functools.cache
+def reference(number):
     """The image of a fully sampled scan with a hundredth of the noise, through the same maps."""
-    quiet = measured(full(the_scan), sd=SD / 100)
+    quiet = measured(full(SCANS[number][0]), sd=SD / 100)
     return only_magnitude(quiet, method="sense").values / 100
 
 
+SCANS = [
+    (scan(), 0.04),
+    (scan(matrix=(39, 35, 27)), 0.04),
+    (scan(phase_oversampling=0.4, slice_oversampling=0.3), 0.04),
+    (scan(calibration_mode="separate"), 0.04),
+    (scan(acceleration=(3, 1), calibration_lines=(16, 0)), 0.04),
+    (scan(averages=2), 0.04),
+    (flat(), 0.01),
+    (flat(n_slices=3), 0.01),
+]
+
+
 @pytest.mark.parametrize(
-    ("the_scan", "worst"),
-    [
-        (scan(), 0.04),
-        (scan(matrix=(39, 35, 27)), 0.04),
-        (scan(phase_oversampling=0.4, slice_oversampling=0.3), 0.04),
-        (scan(calibration_mode="separate"), 0.04),
-        (scan(acceleration=(3, 1), calibration_lines=(16, 0)), 0.04),
-        (scan(averages=2), 0.04),
-        (flat(), 0.01),
-        (flat(n_slices=3), 0.01),
-    ],
+    "number",
+    range(len(SCANS)),
     ids=["3D", "odd", "oversampled", "separate", "3 x 1", "averages", "2D", "slices"],
 )
 @pytest.mark.parametrize("method", ["sense", "grappa"])
-def test_missing_lines_are_filled(the_scan, worst, method):
+def test_missing_lines_are_filled(number, method):
     """Where there is signal the image is the fully sampled one; zeros in place of lines alias.
 
     In 3D a voxel has 110 times the noise of full sampling; a third of the lines and a g-factor near
     1.2 make 2 %. So small a matrix calibrates maps to 1 or 2 %, weights to 2 %; together 3.5 %. In
     2D the signal is 6,000 times the noise and what is left is the calibration, below 1 %.
     """
-    expected = reference(the_scan)
+    (the_scan, worst), expected = SCANS[number], reference(number)
     bright = expected > 0.3 * expected.max()
     filled = only_magnitude(measured(the_scan, 1), method=method).values
     zeros = only_magnitude(measured(the_scan, 1), method="fft").values
@@ -179,7 +184,9 @@ def test_without_noise_readouts_the_unit_is_that_of_the_samples():
     louder = only_magnitude(loud, method="sense", whiten=False)
     assert plain.standard_error is None
     assert plain.unit == "arbitrary"
-    np.testing.assert_allclose(louder.values, rng_scale * plain.values, rtol=1e-3, atol=1e-9)
+    np.testing.assert_allclose(
+        louder.values, rng_scale * plain.values, rtol=1e-3, atol=1e-5 * louder.values.max()
+    )
     bright = known.values > 0.3 * known.values.max()
     ratio = plain.values[bright] / known.values[bright]
     # Coils of unequal noise are weighted otherwise; SD is the root mean square of them.

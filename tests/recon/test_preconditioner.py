@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from ultrahand.recon.normal import Spectra, spectra_of_samples
-from ultrahand.recon.preconditioner import circulant_inverse, hull, smoothed_density
+from ultrahand.recon.beyond import beyond_mask, hull
+from ultrahand.recon.normal import Spectra, spectra_of_mask, spectra_of_samples
+from ultrahand.recon.preconditioner import circulant_inverse, smoothed_density
 
 
 @pytest.mark.parametrize("n", [5, 6])
@@ -35,7 +36,7 @@ def test_even_weights_have_the_inverse_exactly(rng):
     assert inverse.noise_power == pytest.approx(2 * 120 * 3.0 / 3.5, rel=1e-5)
 
 
-def test_corners_beyond_a_disc_are_left_out():
+def test_corners_beyond_a_disc_are_held():
     """Spokes: the hull is their disc, its gaps included."""
     angle = np.pi * np.arange(20) / 20
     radius = np.arange(-32, 32) / 64 / 2e-3
@@ -45,11 +46,13 @@ def test_corners_beyond_a_disc_are_left_out():
         k, [np.ones(len(k))], shape=(1, 64, 64), voxel_size_m=(2e-3, 2e-3, 1.0)
     )
     maps = np.ones((1, 1, 1, 64, 64), np.complex64)
-    gains = circulant_inverse(spectra, maps, 1e-3).gains[0]
+    held = circulant_inverse(spectra, maps, 1e-3).held[0]
     y, x = np.meshgrid(*(np.fft.fftfreq(64, 1 / 64),) * 2, indexing="ij")
     inside = np.hypot(x, y) < 30  # the smoothing adds a cell or two at the rim
-    assert (gains[inside] > 0).all()
-    assert (gains[np.hypot(x, y) > 35] == 0).all()
+    assert (held[inside] == 0).all()
+    density = smoothed_density(spectra)[0]
+    level = np.median(density[held == 0])
+    np.testing.assert_allclose(held[np.hypot(x, y) > 35], level, rtol=1e-6)
 
 
 def test_the_hull_of_a_ball_and_of_a_box():
@@ -60,3 +63,30 @@ def test_the_hull_of_a_ball_and_of_a_box():
     assert (found >= holes).all()
     assert 0.85 < found.sum() / ball.sum() < 1.15
     assert hull(np.ones((1, 6, 5), bool)).all()
+
+
+@pytest.mark.parametrize("rate", [2, 3, 4, 5])
+@pytest.mark.parametrize("n", [30, 31])
+def test_a_lattice_reaches_to_the_ends_of_the_matrix(rate, n):
+    """The last lines have no next ones, and are not beyond the samples."""
+    for first in range(rate):
+        mask = np.zeros((1, n, 24))
+        mask[:, first::rate, first % 2 :: 2] = 1
+        assert not beyond_mask(spectra_of_mask(mask)).any()
+
+
+def test_an_empty_side_and_empty_corners_are_held_as_if_measured():
+    mask = np.zeros((40, 32, 1))
+    mask[::2, ::2] = 1
+    mask[:10] = 0
+    held = np.fft.fftshift(beyond_mask(spectra_of_mask(np.broadcast_to(mask, (40, 32, 8)))))
+    assert held.shape == (40, 32, 1)
+    np.testing.assert_allclose(held[:10], 0.25, rtol=0.1)
+    assert not held[10:].any()
+    z, y = np.meshgrid((np.arange(40) - 20) / 20, (np.arange(32) - 16) / 16, indexing="ij")
+    r = np.hypot(z, y)[..., None]
+    mask = (r <= 1) * np.ones((40, 32, 1))
+    mask[1::2] = 0
+    held = np.fft.fftshift(beyond_mask(spectra_of_mask(mask)))
+    assert (held[r > 1.15] > 0).all()
+    assert not held[r <= 1].any()

@@ -73,7 +73,7 @@ def ours(case: Case) -> Call:
             rhs,
             spectra,
             maps,
-            precondition=False,  # as the peers, and the reference
+            plain=True,  # as the peers, and the reference
             damping=0.0,
             tolerance=0.0,
             max_iterations=ITERATIONS,

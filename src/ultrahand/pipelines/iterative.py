@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ultrahand.records.arrays import Complex64, Float32, Float64, Ints
     from ultrahand.records.raw import RawData
 
-MAX_ITERATIONS: Final = 100
+MAX_ITERATIONS: Final = 300
 
 
 def solve_samples(

@@ -16,6 +16,8 @@ from ultrahand.recon.density import density_bytes
 from ultrahand.recon.espirit import KERNEL
 from ultrahand.recon.gridding import EPS
 from ultrahand.recon.map_grid import COARSE
+from ultrahand.recon.noise_exact import exact_bytes
+from ultrahand.recon.noise_map import EXACT_WORK
 
 if TYPE_CHECKING:
     from ultrahand.pipelines.encoding import EncodingPlan
@@ -241,6 +243,7 @@ def _sense_needs(plan: ReconPlan, encoding: EncodingPlan, n_coils: int | None = 
         # The windows' matrix, in double precision, and the lines.
         "calibration": 18 * (coils * window) ** 2 + 24 * coils * MOST**2 * x.n_image,
         "maps": 20 * coils * coarse,
+        "noise": _noise_bytes(plan, encoding, lines, x.n_image),
         "lines": 8 * (len(grid.classes) + 6) * lines,
         "blocks": block_bytes(plan, encoding, x.n_grid / min(c.n_kept for c in grid.classes)),
     }
@@ -311,9 +314,16 @@ def _cg_needs(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> Needs:
         # Vectors in double precision, the image, and what the operator works in.
         "conjugate gradients": 6 * 16 * voxels + 12 * math.prod(lags),
         "calibration": 18 * (coils * window) ** 2,
+        "noise": _noise_bytes(plan, encoding, voxels, 1),
         "blocks": block_bytes(plan, encoding, 1.0),
     }
     return with_image(needs, encoding)
+
+
+def _noise_bytes(plan: ReconPlan, encoding: EncodingPlan, plane: int, planes: int) -> int:
+    if encoding.whitener is None:
+        return 0
+    return exact_bytes(plane, planes, EXACT_WORK, plan.options.workers)
 
 
 def block_bytes(plan: ReconPlan, encoding: EncodingPlan, longer: float) -> int:

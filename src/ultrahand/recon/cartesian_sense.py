@@ -24,7 +24,7 @@ from ultrahand.records.arrays import Complex64, Float32, Ints, require
 BLOCK_BYTES: Final = 32 * 2**20
 LANES: Final = 16
 """Columns that the kernels work on side by side."""
-MAX_ITERATIONS: Final = 60
+MAX_ITERATIONS: Final = 200
 
 
 @final

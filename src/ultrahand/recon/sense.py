@@ -1,14 +1,14 @@
 r"""SENSE: the image that explains the samples of all coils at once.
 
 .. math:: x = \arg\min_x \tfrac12 \sum_c \lVert W^{1/2} (F S_c x - y_c) \rVert^2
-              + \tfrac \lambda 2 \lVert x \rVert^2
+              + \tfrac \lambda 2 \lVert x \rVert^2 + \tfrac12 \lVert \mu^{1/2} F D x \rVert^2
 
 Pruessmann, Weiger, Bornert, Boesiger: MRM 2001;46:638, doi:10.1002/mrm.1241. W holds how often each
 sample was measured (one over the variance of its mean).
 
 The data are whitened, so the image comes in noise units, and lambda has a meaning: one over the
 image's own mean power is the Wiener filter's. It holds down what the samples do not tell, and moves
-what they tell by less than the noise.
+what they tell by less than the noise. mu (and D) hold what lies beyond the samples: see `beyond`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,20 @@ import numpy as np
 
 from ultrahand.numerics.conjugate_gradient import conjugate_gradient
 from ultrahand.numerics.solution import Solution
-from ultrahand.recon.normal import Spectra, normal_operator
-from ultrahand.recon.preconditioner import circulant_inverse
+from ultrahand.recon.beyond import HeldOperator, beyond_mask, norm_of
+from ultrahand.recon.normal import NormalOperator, Spectra, normal_operator
+from ultrahand.recon.preconditioner import (
+    CirculantInverse,
+    DiagonalInverse,
+    circulant_inverse,
+    diagonal_inverse,
+)
 from ultrahand.records.arrays import Complex64, require
 
-NOISE_LEFT: Final = 0.02
-"""The iteration stops when what is left of the normal equations is this part of their noise."""
+Inverse = CirculantInverse | DiagonalInverse
+NOISE_LEFT: Final = 0.001
+"""The iteration stops when what is left of the normal equations is this part of their noise. What
+is weakly known comes last: then some percent of a voxel's noise are missing from the image."""
 
 
 @final
@@ -68,7 +76,7 @@ def sense(
     maps: Complex64,
     *,
     damping: float | None = None,
-    precondition: bool = True,
+    plain: bool = False,
     tolerance: float | None = None,
     max_iterations: int = 50,
     threads: int = 1,
@@ -87,10 +95,8 @@ def sense(
     damping
         lambda; None for one over the mean power of the image (of its real part, in noise units)
         where the coils see it, estimated from `rhs`.
-    precondition
-        Of samples anywhere: whether to use `preconditioner.circulant_inverse`, which converges
-        sooner and leaves the part of k-space out that was not measured. Lines of a Cartesian grid
-        take none.
+    plain
+        Leave mu and the preconditioner out.
     tolerance
         Relative residual at which to stop; None for `NOISE_LEFT` of the noise's own.
     max_iterations
@@ -101,20 +107,19 @@ def sense(
         Called with 1 after each iteration.
     """
     require(spectra.n_components == 1, "one image, not components of a subspace")
-    normal = normal_operator(spectra, maps, threads=threads)
-    require(rhs.shape == normal.domain[1:], f"rhs must be {normal.domain[1:]}, got {rhs.shape}")
+    shape = (maps.shape[1], *spectra.shape)
+    require(rhs.shape == shape, f"rhs must be {shape}, got {rhs.shape}")
     power = _power(rhs)
     noise = 2 * noise_of_rhs(spectra, maps)
     if damping is None:
         damping = wiener_damping(power - noise, noise, spectra, maps)
-    improve = None
-    if precondition and spectra.grid != spectra.shape:
-        improve = circulant_inverse(spectra, maps, damping, threads=threads)
+    operator, improve = normal_equations(spectra, maps, damping, plain=plain, threads=threads)
+    if improve is not None:
         power, noise = float(np.vdot(rhs, improve(rhs[None])[0]).real), improve.noise_power
     if tolerance is None:
         tolerance = NOISE_LEFT * math.sqrt(min(noise / power, 1.0)) if power > 0 else NOISE_LEFT
     solution = conjugate_gradient(
-        normal.forward,
+        operator.forward,
         rhs[None],
         damping=damping,
         preconditioner=improve,
@@ -124,6 +129,31 @@ def sense(
     )
     image = solution.value[0].astype(np.complex64)
     return Sense(image=image, solution=solution, damping=damping)
+
+
+def normal_equations(
+    spectra: Spectra, maps: Complex64, damping: float, *, plain: bool = False, threads: int = 1
+) -> tuple[HeldOperator | NormalOperator, Inverse | None]:
+    """Return the operator that `sense` solves with, but for the damping, and its preconditioner.
+
+    Parameters
+    ----------
+    spectra, maps, damping, plain, threads
+        As of `sense`.
+    """
+    normal = normal_operator(spectra, maps, threads=threads)
+    if plain:
+        return normal, None
+    improve: Inverse
+    if spectra.grid == spectra.shape:
+        weight = beyond_mask(spectra)
+        improve = diagonal_inverse(spectra, maps, damping, weight)
+    else:
+        improve = circulant_inverse(spectra, maps, damping, threads=threads)
+        weight = improve.held
+    if not weight.any():
+        return normal, improve
+    return HeldOperator(normal=normal, weight=weight, norm=norm_of(maps)), improve
 
 
 def noise_of_rhs(spectra: Spectra, maps: Complex64) -> float:
