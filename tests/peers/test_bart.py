@@ -7,7 +7,9 @@ from cfl import bart
 from reference.direct_sum import direct_adjoint
 from ultrahand.phantoms import five_fingers, transform
 from ultrahand.recon._finufft import plan_nufft
-from ultrahand.recon.fourier import kspace_to_image
+from ultrahand.recon.fourier import image_to_kspace, kspace_to_image
+from ultrahand.recon.normal import spectra_of_mask
+from ultrahand.recon.sense import combine_coils, sense
 from ultrahand.recon.trajectories import k_max_per_m, radial_2d, radial_3d
 
 
@@ -57,3 +59,53 @@ def test_adjoint_nufft_agrees_to_barts_accuracy(bart_program, tmp_path, matrix):
 
 def transform_of_fingers(k_per_m, fov_m):
     return sum(transform(finger, k_per_m) for finger in five_fingers(fov_m))
+
+
+@pytest.mark.parametrize("size", [(64, 60), (48, 90)])
+def test_sense_with_barts_maps_agrees_to_1e_5(bart_program, tmp_path, rng, size):
+    """Both in single precision, converged: the condition of a damping of 0.05 is near 20.
+
+    30 iterations: BART's go on until single precision has made them diverge, at 300. (Of odd sizes
+    its image carries a phase of its own.)
+    """
+    ny, _ = size
+    y, x = np.meshgrid(*((np.arange(n) - n // 2) / n for n in size), indexing="ij")
+    angle = 2 * np.pi * np.arange(6) / 6
+    square = (x - 0.6 * np.cos(angle)[:, None, None]) ** 2
+    square = square + (y - 0.6 * np.sin(angle)[:, None, None]) ** 2
+    coils = np.exp(-2 * square + 1j * angle[:, None, None])
+    image = 1.0 * ((x / 0.4) ** 2 + (y / 0.35) ** 2 < 1) + 0.5 * (np.hypot(x - 0.1, y) < 0.1)
+    kspace = image_to_kspace((coils * image).astype(np.complex64), (1, 2))
+    noise = rng.standard_normal(kspace.shape) + 1j * rng.standard_normal(kspace.shape)
+    kspace += (1e-3 * noise).astype(np.complex64)
+    mask = np.zeros((ny, 1))
+    mask[ny // 2 % 2 :: 2] = 1
+    mask[ny // 2 - 10 : ny // 2 + 10] = 1
+    lines = (kspace * mask).astype(np.complex64)
+    theirs = lines.transpose(1, 2, 0)[:, :, None]  # (phase 1, phase 2, 1, coils)
+    maps = bart(bart_program, tmp_path, ["ecalib", "-m1", "-r20", "-c0.5", "kspace"], kspace=theirs)
+    solved = bart(
+        bart_program,
+        tmp_path,
+        ["pics", "-S", "-w1", "-l2", "-r0.05", "-i30", "kspace", "maps"],
+        kspace=theirs,
+        maps=maps[:, :, None],
+    )
+    given = np.ascontiguousarray(maps.transpose(2, 0, 1))[:, None, None]
+    found = sense(
+        combine_coils(kspace_to_image(lines, (1, 2))[:, None], given),
+        spectra_of_mask(np.broadcast_to(mask, size)[None]),
+        given,
+        damping=0.05,
+        plain=True,
+        tolerance=1e-7,
+        max_iterations=100,
+    )
+    ours = found.image[0, 0]
+    assert np.linalg.norm(ours - solved) < 1e-5 * np.linalg.norm(solved)
+    assert np.abs(ours - solved).max() < 1e-5 * np.abs(solved).max()
+    # The image it is, and not zeros that agree: coils of norm one times the object's own.
+    power = np.sqrt((np.abs(coils) ** 2).sum(axis=0)) * image
+    inside = image > 0
+    rest = np.abs(ours)[inside] - power[inside]
+    assert np.sqrt(np.mean(rest**2)) < 0.1 * np.sqrt(np.mean(power[inside] ** 2))
