@@ -88,6 +88,10 @@ def run(options: argparse.Namespace) -> int:
     _set_streams()
     try:
         _set_logging(options)
+        if os.environ.get("ULTRAHAND_FFT"):
+            from ultrahand.numerics.fft import engine
+
+            engine()  # refuses what is not known or not installed before any work
         return int(options.run(options))
     except KeyboardInterrupt:
         _say("interrupted; nothing was written")

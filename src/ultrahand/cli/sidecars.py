@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ultrahand import __version__
+from ultrahand.numerics.fft import engine_versions
 from ultrahand.records import Finding, Image, Provenance
 
 if TYPE_CHECKING:
@@ -96,6 +97,5 @@ def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
     names = ("numpy", "scipy", "numba", "h5py", "finufft", "nibabel")
-    return {"ultrahand": __version__, "python": sys.version.split()[0]} | {
-        name: version(name) for name in names
-    }
+    found = {name: version(name) for name in names} | engine_versions()
+    return {"ultrahand": __version__, "python": sys.version.split()[0]} | found

@@ -19,6 +19,7 @@ from typing import Final, final
 
 import numpy as np
 
+from ultrahand.numerics import fft
 from ultrahand.recon.normal import NormalOperator, Spectra
 from ultrahand.records.arrays import Bools, Complex, Complex64, Float32, Float64
 
@@ -49,17 +50,16 @@ class HeldOperator:
 
     def hold(self, x: Complex, /) -> Complex64:
         """Apply ``D F^H mu F D`` alone."""
-        import scipy.fft
-
         axes = tuple(2 + axis for axis, n in enumerate(self.weight.shape) if n > 1)
         if not axes:
             return np.zeros(x.shape, np.complex64)
         work = (x * self.norm).astype(np.complex64)
-        work = scipy.fft.fftn(work, axes=axes, overwrite_x=True, workers=self.normal.threads)
+        work = fft.fftn(work, axes, workers=self.normal.threads)
         work *= self.weight
-        work = scipy.fft.ifftn(work, axes=axes, overwrite_x=True, workers=self.normal.threads)
+        work = fft.ifftn(work, axes, workers=self.normal.threads)
         work *= self.norm
-        return work
+        made: Complex64 = work
+        return made
 
 
 def norm_of(maps: Complex64) -> Float32:

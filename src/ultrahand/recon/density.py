@@ -35,8 +35,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 
+from ultrahand.numerics import fft
 from ultrahand.recon._finufft import FINEST_EPS, Nufft, plan_nufft, transform_bytes
 from ultrahand.records.arrays import Complex64, Float32, Float64, freeze, require
 
@@ -160,7 +160,7 @@ class _Blur:
     def of_cells(self, values: Float32) -> Float32:
         """Blur values on the lattice of Nyquist cells, origin at index 0."""
         n_first, *others = values.shape
-        image = scipy.fft.ifftn(values, norm="forward") / math.sqrt(self.window.size)
+        image = fft.ifftn(values.astype(np.complex64), norm="forward") / math.sqrt(self.window.size)
         rows = [np.arange(n_first), *(np.arange(-n, n) % n for n in others)]
         return self._back(image[np.ix_(*rows)].astype(np.complex64))
 

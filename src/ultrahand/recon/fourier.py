@@ -13,14 +13,14 @@ Two forms of the same transform:
   makes them) and overwrites its argument: no shifts, no second buffer. Large iterations
   convert once on the way in and once on the way out.
 
-complex64 stays complex64 and complex128 stays complex128 (scipy.fft computes in the precision
-it is given).
+complex64 stays complex64 and complex128 stays complex128. Which library computes: `numerics.fft`.
 """
 
 from __future__ import annotations
 
-import scipy.fft
+import numpy as np
 
+from ultrahand.numerics import fft
 from ultrahand.records.arrays import Complex, require
 
 Axes = tuple[int, ...]
@@ -51,13 +51,13 @@ def kspace_to_image(kspace: Complex, axes: Axes, *, workers: int = 1) -> Complex
 def to_fft_order(centred: Complex, axes: Axes) -> Complex:
     """Copy a centred array (origin at ``N // 2``) into FFT order (origin at 0)."""
     _check(centred, axes)
-    return scipy.fft.ifftshift(centred, axes)
+    return np.fft.ifftshift(centred, axes)
 
 
 def from_fft_order(data: Complex, axes: Axes) -> Complex:
     """Copy an array in FFT order (origin at 0) into the centred order (origin at ``N // 2``)."""
     _check(data, axes)
-    return scipy.fft.fftshift(data, axes)
+    return np.fft.fftshift(data, axes)
 
 
 def image_to_kspace_in_place(data: Complex, axes: Axes, *, workers: int = 1) -> Complex:
@@ -69,13 +69,15 @@ def image_to_kspace_in_place(data: Complex, axes: Axes, *, workers: int = 1) -> 
         The array holding the result, which is `data` itself.
     """
     _check(data, axes)
-    return scipy.fft.fftn(data, axes=axes, norm="ortho", overwrite_x=True, workers=workers)
+    made: Complex = fft.fftn(data, axes, norm="ortho", workers=workers)
+    return made
 
 
 def kspace_to_image_in_place(data: Complex, axes: Axes, *, workers: int = 1) -> Complex:
     """Inverse of `image_to_kspace_in_place`, overwriting `data`."""
     _check(data, axes)
-    return scipy.fft.ifftn(data, axes=axes, norm="ortho", overwrite_x=True, workers=workers)
+    made: Complex = fft.ifftn(data, axes, norm="ortho", workers=workers)
+    return made
 
 
 def _check(data: Complex, axes: Axes) -> None:

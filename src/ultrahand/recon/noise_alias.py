@@ -23,6 +23,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ultrahand.numerics import fft
 from ultrahand.recon.normal import Spectra
 from ultrahand.records.arrays import Bools, Complex64, Float64
 
@@ -41,9 +42,8 @@ _VOXELS: Final = 4096
 
 def spread_of(spectra: Spectra) -> Complex64:
     """Return the point spread function, lag 0 first; 1 long along axes where it is an impulse."""
-    import scipy.fft
-
-    return scipy.fft.ifftn(spectra.values[0])
+    made: Complex64 = fft.ifftn(spectra.values[0].astype(np.complex64))
+    return made
 
 
 def parts_of(spectra: Spectra) -> list[tuple[float, Complex64]]:
@@ -52,7 +52,6 @@ def parts_of(spectra: Spectra) -> list[tuple[float, Complex64]]:
     On the image's own grid these are where every cell was sampled, and where some were; of samples
     anywhere there is one.
     """
-    import scipy.fft
     from scipy import ndimage
 
     values = spectra.values[0]
@@ -69,7 +68,7 @@ def parts_of(spectra: Spectra) -> list[tuple[float, Complex64]]:
     for part in (dense, some):
         share = float(part.mean())
         if share > 0:
-            mine = scipy.fft.ifftn(np.where(part, values, 0)) / np.float32(share)
+            mine = fft.ifftn(np.where(part, values, 0).astype(np.complex64)) / np.float32(share)
             parts.append((share, mine.astype(np.complex64)))
     if share_of_dense := float(dense.mean()):
         # Whatever its shape, within it every cell was measured: nothing aliases.

@@ -21,6 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ultrahand.numerics import fft
 from ultrahand.numerics.blas import one_blas_thread
 from ultrahand.recon.beyond import HeldOperator
 from ultrahand.recon.noise_alias import spread_of
@@ -135,8 +136,6 @@ def _matrix(
     spread: Complex128, maps: Complex64, damping: float, held: HeldOperator | None, unknowns: Ints
 ) -> Complex128:
     """Return N + P, ``(unknowns, unknowns)``."""
-    import scipy.fft
-
     seen = maps[:, *unknowns].astype(np.complex128)
     n = seen.shape[1]
     matrix = np.empty((n, n), np.complex128, order="F")
@@ -144,7 +143,7 @@ def _matrix(
         lag = unknowns[1:, :, None] - unknowns[1:, None, at]
         matrix[:, at] = spread[_wrapped(lag, spread.shape)] * (seen.conj().T @ seen[:, at])
         if held is not None:
-            back = scipy.fft.ifftn(held.weight.astype(np.complex128))
+            back = fft.ifftn(held.weight.astype(np.complex128))
             norm = held.norm[tuple(unknowns)] * (unknowns[0] == unknowns[0, at, None])
             product = norm.T * held.norm[tuple(unknowns[:, at])]
             matrix[:, at] += back[_wrapped(lag, back.shape)] * product
@@ -175,8 +174,6 @@ def _inverse(matrix: Complex128) -> Complex128:
 
 def _held_power(columns: Complex128, held: HeldOperator, unknowns: Ints) -> Float64:
     """Return ``sum mu |F D b|^2`` of each column b."""
-    import scipy.fft
-
     sets, *shape = held.norm.shape
     core = [n if size > 1 else 1 for n, size in zip(shape, held.weight.shape, strict=True)]
     at = [unknowns[0], *(u if n > 1 else 0 * u for u, n in zip(unknowns[1:], core, strict=True))]
@@ -186,7 +183,7 @@ def _held_power(columns: Complex128, held: HeldOperator, unknowns: Ints) -> Floa
         part = columns[:, first : first + 16]
         grid = np.zeros((part.shape[1], sets, *core), np.complex128)
         grid[:, *at] = part.T * norm
-        k = scipy.fft.fftn(grid, axes=(2, 3, 4), overwrite_x=True)
+        k = fft.fftn(grid, (2, 3, 4))
         power = (k.real**2 + k.imag**2).sum(axis=1)
         total[first : first + 16] = (power * held.weight).sum(axis=(1, 2, 3)) / math.prod(core)
     return total

@@ -18,6 +18,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from ultrahand.numerics import fft
 from ultrahand.recon._finufft import FINEST_EPS, plan_nufft
 from ultrahand.records.arrays import Complex64, Float32, Float64, Real, freeze, require
 
@@ -133,8 +134,6 @@ def _spectrum(
     spread: Complex64, core: tuple[int, ...], grid: tuple[int, ...], threads: int
 ) -> Float32:
     """Return the transform of a point spread function, lags from -n to n - 1 about the middle."""
-    import scipy.fft
-
     wrapped = np.zeros(grid, np.complex64)
     for corner in np.ndindex(*(2 if n > 1 else 1 for n in core)):
         to, at = [], []
@@ -143,7 +142,8 @@ def _spectrum(
             to.append(slice(1 - n, None) if negative else slice(0, n))
             at.append(slice(1, n) if negative else slice(middle, middle + n))
         wrapped[tuple(to)] = spread[tuple(at)]
-    return scipy.fft.fftn(wrapped, overwrite_x=True, workers=threads).real
+    made: Float32 = fft.fftn(wrapped, workers=threads).real
+    return made
 
 
 def _smooth(n: int) -> int:

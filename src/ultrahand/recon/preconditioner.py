@@ -17,6 +17,7 @@ from typing import Final, final
 
 import numpy as np
 
+from ultrahand.numerics import fft
 from ultrahand.recon.beyond import beyond_samples, norm_of
 from ultrahand.recon.normal import Spectra
 from ultrahand.records.arrays import Complex, Complex64, Float32, Float64, require
@@ -46,14 +47,13 @@ class CirculantInverse:
 
     def __call__(self, r: Complex, /) -> Complex64:
         """Apply it to ``(1, sets, z, y, x)``."""
-        import scipy.fft
-
         work = (r * self.support).astype(np.complex64)
-        work = scipy.fft.fftn(work, axes=(2, 3, 4), overwrite_x=True, workers=self.threads)
+        work = fft.fftn(work, (2, 3, 4), workers=self.threads)
         work *= self.gains
-        work = scipy.fft.ifftn(work, axes=(2, 3, 4), overwrite_x=True, workers=self.threads)
+        work = fft.ifftn(work, (2, 3, 4), workers=self.threads)
         work *= self.support
-        return work
+        made: Complex64 = work
+        return made
 
 
 @final
@@ -129,13 +129,13 @@ def smoothed_density(spectra: Spectra, *, threads: int = 1) -> Float64:
     Each lag l of a convolution occurs ``n - |l|`` times in a matrix of n, so a circulant's entry is
     the mean of those it replaces: the point spread function, weighted by a triangle, wrapped.
     """
-    import scipy.fft
-
     whole = np.broadcast_to(spectra.values[0], spectra.grid)
-    spread = scipy.fft.ifftn(whole, workers=threads)
+    spread = fft.ifftn(whole.astype(np.complex64), workers=threads)
     for axis, (n, m) in enumerate(zip(spectra.shape, spectra.grid, strict=True)):
         spread = _wrapped(spread, axis, n, m)
-    density: Float64 = scipy.fft.fftn(spread, workers=threads).real.astype(np.float64)
+    density: Float64 = fft.fftn(np.ascontiguousarray(spread), workers=threads).real.astype(
+        np.float64
+    )
     return np.maximum(density, 0.0)
 
 
