@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from cfl import bart
 
+from cfl import bart
 from reference.direct_sum import direct_adjoint
 from ultrahand.phantoms import five_fingers, transform
 from ultrahand.recon._finufft import plan_nufft

@@ -8,7 +8,7 @@ import pytest
 from laws import complex_normal
 from ultrahand.errors import RecordError
 from ultrahand.numerics.conjugate_gradient import conjugate_gradient
-from ultrahand.recon.beyond import beyond_mask, beyond_samples
+from ultrahand.recon.beyond import beyond_mask, beyond_samples, norm_of
 from ultrahand.recon.fourier import image_to_kspace, kspace_to_image
 from ultrahand.recon.noise_map import noise_of_sense
 from ultrahand.recon.noise_readings import random_phases, smoothed
@@ -153,6 +153,31 @@ def test_readings_come_near_the_diagonal_and_say_how_near(name, shape):
     assert error < 0.1  # 64 vectors: twice the scatter of readings of elliptical scans
     # The estimate holds the scatter of the bias, so it may be above; a third below of 64 readings.
     assert error / 1.5 < found.uncertainty < 2 * error + 0.01
+
+
+@pytest.mark.parametrize("damping", [1e-3, 1e-5])
+def test_readings_where_maps_end_softly(damping):
+    """C grows to 1 / (4 lambda) there; the image that the coils see does not, nor the error."""
+    shape = (1, 48, 40)
+    _, y, x = positions(shape)
+    soft = np.clip((1.2 - np.hypot(x / 0.4, y / 0.33)) / 0.3, 0, 1) ** 3
+    maps = (loops(shape, 8) * soft).astype(np.complex64)
+    whole, read = both_ways(spectra_of_mask(lattice(shape, (1, 2, 2), (1, 10, 10))), maps, damping)
+    exact, found = whole.sd * norm_of(maps), read.sd * norm_of(maps)
+    bright = exact**2 > 0.05 * np.mean(exact[exact > 0] ** 2)
+    error = np.sqrt(np.mean((found[bright] / exact[bright] - 1) ** 2))
+    assert bright.mean() > 0.4
+    assert error < 0.02
+    assert error / 1.5 < read.uncertainty < 0.02
+
+
+def test_few_voxels_at_the_rim_of_a_large_plane_have_the_diagonal_itself():
+    shape = (1, 160, 144)
+    maps = np.zeros((4, 1, *shape), np.complex64)
+    maps[:, 0, 0, 70:73, 100:140] = 1e-3 * loops(shape, 4)[:, 0, 0, 70:73, 100:140]
+    found = noise_of_sense(spectra_of_mask(lattice(shape, (1, 2, 2))), maps, 1e-6)
+    assert (found.uncertainty, found.vectors) == (0, 0)
+    assert np.count_nonzero(found.sd) == 120
 
 
 def test_a_volume_with_lines_fully_sampled():

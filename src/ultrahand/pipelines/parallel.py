@@ -92,7 +92,9 @@ def unfold_lines(
         workspace = Workspace(notes=workspace.notes)  # further slabs read the same samples again
         tell = (lambda _: None, tell[1])
     note_status(tuple(s for m in made for s in m.solutions), workspace)
-    note_noise(max(m.noise_uncertainty for m in made), workspace)
+    seen = sum(m.n_seen for m in made)
+    misses = sum(m.n_seen * m.noise_uncertainty**2 for m in made)
+    note_noise(math.sqrt(misses / seen) if seen else 0.0, workspace)
     values = _cropped(beside([m.values[0] for m in made]), scan.lines)
     values *= np.float32(scan.scale)
     sigma = None

@@ -7,6 +7,7 @@ so no bit depends on the memory that was allowed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
@@ -37,7 +38,9 @@ class Unfolded:
     noise_sd: Float32 | None
     """Of a real part, of the same shape."""
     noise_uncertainty: float
-    """Of it, relative: see `noise_map.NoiseMap`; the largest of the blocks, 0 without noise."""
+    """Of it, relative: see `noise_map.NoiseMap`; root mean square over voxels, 0 without noise."""
+    n_seen: int
+    """Voxels that any coil sees."""
     solutions: tuple[Solution, ...]
     """Of the blocks."""
 
@@ -107,7 +110,7 @@ def unfold(
     sets = maps.coarse.maps.shape[1]
     values = np.empty((sets, nz, ny, nx), np.complex64)
     sd = np.empty(values.shape, np.float32) if noise else None
-    solutions, unsure = [], 0.0
+    solutions, misses, n_seen = [], 0.0, 0
     for start in range(0, nx, width):
         here = slice(start, min(start + width, nx))
         sensitivities, soft = maps.columns(slice(first + here.start, first + here.stop))
@@ -124,13 +127,16 @@ def unfold(
         if sd is not None:
             found = noise_of_sense(spectra, sensitivities, damping, threads=threads)
             sd[..., here] = found.sd * soft
-            unsure = np.fmax(unsure, found.uncertainty)
+            n_here = int(np.count_nonzero(found.sd))
+            misses += n_here * found.uncertainty**2
+            n_seen += n_here
         solutions.append(made.solution)
         progress(here.stop - here.start)
     return Unfolded(
         values=values,
         noise_sd=sd,
-        noise_uncertainty=float(unsure),
+        noise_uncertainty=math.sqrt(misses / n_seen) if n_seen else 0.0,
+        n_seen=n_seen,
         solutions=tuple(solutions),
     )
 

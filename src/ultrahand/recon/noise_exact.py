@@ -31,7 +31,9 @@ from ultrahand.records.arrays import Complex64, Float64, Ints, require
 Complex128 = NDArray[np.complex128]
 
 PLANE: Final = 2**14
-"""Voxels of a problem, seen or not, above which it is not small."""
+"""Voxels of a problem, seen or not, above which only `FEW` that are seen make it small."""
+FEW: Final = 1000
+"""At the rim of an object a block holds so few that readings have no neighbours to average over."""
 COLUMNS: Final = 256
 """Of a matrix at a time, where a step needs several times the memory of what it makes."""
 
@@ -56,10 +58,11 @@ def problems(spectra: Spectra, maps: Complex64) -> list[Ints]:
 def is_small(spectra: Spectra, maps: Complex64, work: float) -> bool:
     """Return whether all problems take at most `work` operations, were they as the largest."""
     varies = tuple(a for a, size in enumerate(spectra.values.shape[1:]) if size > 1)
-    if math.prod(spectra.shape[a] for a in varies) > PLANE:
-        return False
     seen = np.any(maps != 0, axis=0).sum(axis=0).sum(axis=varies)
-    return bool(8.0 * np.count_nonzero(seen) * float(seen.max(initial=0)) ** 3 <= work)
+    most = float(seen.max(initial=0))
+    if most > FEW and math.prod(spectra.shape[a] for a in varies) > PLANE:
+        return False
+    return bool(8.0 * np.count_nonzero(seen) * most**3 <= work)
 
 
 def exact_bytes(plane: int, planes: int, work: float, threads: int) -> int:
@@ -74,11 +77,9 @@ def exact_bytes(plane: int, planes: int, work: float, threads: int) -> int:
     threads
         Cores.
     """
-    if plane > PLANE:
-        return 0
-    most = 0
+    most, largest = 0, FEW if plane > PLANE else plane
     for number in range(1, min(planes, threads) + 1):
-        unknowns = min(plane, int((work / 8 / number) ** (1 / 3)))
+        unknowns = min(largest, int((work / 8 / number) ** (1 / 3)))
         most = max(most, number * 16 * unknowns * (2 * unknowns + 12 * COLUMNS))
     return most
 

@@ -28,7 +28,7 @@ import numpy as np
 from ultrahand.numerics.blas import one_blas_thread
 from ultrahand.numerics.conjugate_gradient import conjugate_gradient
 from ultrahand.numerics.solution import Solution
-from ultrahand.recon.beyond import HeldOperator
+from ultrahand.recon.beyond import HeldOperator, norm_of
 from ultrahand.recon.noise_alias import aliased_variance
 from ultrahand.recon.noise_exact import exact_variance, is_small
 from ultrahand.recon.noise_readings import random_phases, smoothed
@@ -47,7 +47,7 @@ VECTORS: Final = (2, 64)
 READINGS: Final = 2**21
 """Of all vectors: many voxels are smooth over more of them, and need fewer vectors each."""
 FAINT: Final = 0.05
-"""A reading where the model's variance is below this part of the median's is drowned by others."""
+"""A reading where the model's variance is below this part of the mean's is drowned by others."""
 
 
 @final
@@ -59,8 +59,8 @@ class NoiseMap:
     """Of the real (or the imaginary) part of each voxel, in units of that of a sample's; ``(sets,
     z, y, x)``, 0 where all sensitivities are 0."""
     uncertainty: float
-    """Root mean square relative error of the `sd`, as estimated from the readings; 0 of the dense
-    matrix."""
+    """Root mean square relative error of the `sd`, as estimated from the readings, where the image
+    that the coils see has a twentieth of its mean variance or more; 0 of the dense matrix."""
     vectors: int
     """How many were read; 0 of the dense matrix."""
     iterations: int
@@ -78,8 +78,8 @@ def noise_of_sense(
     damping: float,
     *,
     plain: bool = False,
-    tolerance: float = 0.003,
-    max_iterations: int = 200,
+    tolerance: float = 3e-4,
+    max_iterations: int = 300,
     exact_work: float = EXACT_WORK,
     enough: float = ENOUGH,
     threads: int = 1,
@@ -92,7 +92,8 @@ def noise_of_sense(
     spectra, maps, damping, plain
         As of `sense`; the weights are one over the variance of the samples.
     tolerance
-        Relative residual at which to stop solving.
+        Relative residual at which to stop solving. What it leaves is in no estimate of the error:
+        all vectors miss the same weakly known part of the noise.
     max_iterations
         Of each solution.
     exact_work
@@ -123,7 +124,9 @@ def noise_of_sense(
     with one_blas_thread():
         model = aliased_variance(spectra, maps, damping, seen.any(axis=0))
     model = np.where(model > 0, model, np.where(seen, np.median(model[seen]), 0.0))
-    reader = _Reader(operator, improve, damping, tolerance, max_iterations, progress)
+    norm = norm_of(maps)
+    model *= norm.astype(np.float64) ** 2
+    reader = _Reader(operator, improve, damping, norm, tolerance, max_iterations, progress)
     most = min(max(READINGS // int(seen.sum()), 2 * VECTORS[0]), VECTORS[1])
     number = VECTORS[0]
     while True:
@@ -131,8 +134,9 @@ def noise_of_sense(
         if error <= enough or 2 * number > most:
             break
         number *= 2
+    sd = np.divide(np.sqrt(variance), norm, out=np.zeros(norm.shape), where=norm > 0)
     return NoiseMap(
-        sd=np.sqrt(variance).astype(np.float32),
+        sd=sd.astype(np.float32),
         uncertainty=error,
         vectors=number,
         iterations=reader.iterations,
@@ -141,18 +145,24 @@ def noise_of_sense(
 
 
 class _Reader:
-    """Reads one covariance with more and more vectors, and counts."""
+    """Reads one covariance with more and more vectors, and counts.
+
+    What is read is D C D, D the norm of the maps: the noise of the image that the coils see. Where
+    maps end softly C itself grows to one over the damping, and drowns readings elsewhere.
+    """
 
     def __init__(
         self,
         operator: HeldOperator | NormalOperator,
         improve: Inverse | None,
         damping: float,
+        norm: Float32,
         tolerance: float,
         max_iterations: int,
         progress: Callable[[int], None],
     ) -> None:
         self.operator, self.improve, self.damping = operator, improve, damping
+        self.norm = norm
         self.tolerance, self.max_iterations, self.progress = tolerance, max_iterations, progress
         self.totals: list[Float64] = []
         self.number = self.iterations = 0
@@ -164,7 +174,7 @@ class _Reader:
         if not self.totals:
             self.totals = [np.zeros(model.shape), np.zeros(model.shape)]
         while self.number < number:
-            v = random_phases(seen, self.number)
+            v = random_phases(seen, self.number) * self.norm
             read = (v.conj() * self._covariance(v[None])[0]).real
             np.divide(read, model, out=read, where=seen)
             self.totals[self.number % 2] += read
@@ -173,7 +183,7 @@ class _Reader:
         for one, where in enumerate(seen):
             if not where.any():
                 continue
-            good = model[one] > FAINT * np.median(model[one][where])
+            good = model[one] > FAINT * np.mean(model[one][where])
             first, second = (total[one] / (number / 2) for total in self.totals)
             found = smoothed((first, second), good)
             made[one] = model[one] * np.maximum(found.values, FAINT)
