@@ -1,13 +1,14 @@
 r"""The fast Fourier transform of reconstructions: one place, two engines.
 
 `scipy.fft` by default. The environment variable ``ULTRAHAND_FFT=mkl`` takes Intel's library through
-`mkl_fft`, which the user installs (``pip install 'ultrahand[mkl]'``): it is proprietary, and two to
-four times as fast. Nothing is chosen silently: a name that is not known, or an engine that is not
-installed, is refused, and sidecars name what was used.
+`mkl_fft`, which the user installs (``pip install 'ultrahand[mkl]'``): it is proprietary, and about
+two to three times as fast (``python -m benchmarks transforms``) where the transformed axes are the
+last; elsewhere scipy is faster, and does the work with either. A name that is not known, or an
+engine that is not installed, is refused, and sidecars name what was used.
 
 Both transform in place, sum with the sign minus forwards, and keep the precision they are given.
 The same bits come out for any number of threads: work is shared by whole transforms, each on one
-thread. MKL's own threads beside Python's made the same transforms 20 to 100 times slower.
+thread. MKL's own threads beside Python's made the same transforms 20 times slower and more.
 """
 
 from __future__ import annotations
@@ -91,7 +92,6 @@ def _transform(
     if engine() == "mkl" and places and last and data.flags.c_contiguous and data.flags.writeable:
         _by_mkl(name, data, len(places), norm, workers)
         return data
-    # Also with MKL where the axes are not the last: there it takes twice as long as scipy.
     made: Complex = getattr(scipy.fft, name)(
         data, axes=axes, norm=norm, overwrite_x=True, workers=workers
     )
