@@ -52,7 +52,24 @@ def test_both_directions_agree_with_the_direct_sum(shape, n_samples, dtype, eps,
 
 
 def test_both_upsamplings_were_met_by_the_accuracy_test():
-    assert {choose_upsampling(n, (5, 6, 9), 1e-4) for n in (40, 5000)} == {1.25, 2.0}
+    assert {choose_upsampling(n, (5, 6, 9), 1e-4) for n in (40, 5000)} == {1.5, 2.0}
+
+
+@pytest.mark.parametrize("n_spokes", [500, 2000])
+def test_the_spokes_of_an_object_are_within_eps(n_spokes, rng):
+    """Kernels fail first here: energy at the centre of k-space, and strong aliases of regular
+    radii beside an image that is dark at its rim (FINUFFT's upsampling of 1.25 errs by twice eps).
+    Truth: double precision, held to the direct sum above."""
+    shape = (64, 62, 65)
+    directions = rng.standard_normal((n_spokes, 1, 3))
+    directions /= np.linalg.norm(directions, axis=2, keepdims=True)
+    k = (directions * np.linspace(0, 0.5, 200)[:, None]).reshape(-1, 3) / np.array(VOXELS_M)
+    cycles = k * VOXELS_M * shape[::-1]
+    radius = np.linalg.norm(cycles, axis=1)
+    samples = np.sinc(0.3 * radius) * (radius**2 + 0.05) * np.exp(0.3j * cycles[:, 0])
+    found = plan(k, shape, eps=1e-4).adjoint(samples)
+    exact = plan(k, shape, eps=1e-8, dtype=np.complex128).adjoint(samples)
+    assert relative(found, exact) <= 1e-4
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -123,7 +140,7 @@ def test_the_rule_for_parts_does_not_see_threads(rng):
 def test_memory_is_kept_by_fewer_coils_at_a_time(rng):
     k = random_points(rng, BIG, 1000)
     samples = complex_normal(rng, (6, 1000))
-    one_coil = 8 * (2 * 60 * 63 + 48 * 50) + 16 * 1000
+    one_coil = 8 * (2 * 72 * 75 + 48 * 50) + 16 * 1000
     free = plan(k, BIG, n_coils=6, threads=4, n_parts=1)
     tight = plan(k, BIG, n_coils=6, threads=4, n_parts=1, max_bytes=2 * one_coil)
     assert (len(free.lanes), len(tight.lanes)) == (4, 2)
@@ -135,8 +152,9 @@ def test_memory_is_kept_by_fewer_coils_at_a_time(rng):
 def test_single_precision_is_never_asked_to_be_fine_on_a_small_grid():
     for n_samples in (10, 10**6):
         assert choose_upsampling(n_samples, (96, 96, 96), 9.9e-5) == 2.0
+        assert choose_upsampling(n_samples, (96, 96, 96), 1.1e-3) == 2.0
     assert choose_upsampling(3_840_000, (64, 64, 64), 1e-3) == 2.0
-    assert choose_upsampling(3_840_000, (96, 96, 96), 1e-3) == 1.25
+    assert choose_upsampling(3_840_000, (96, 96, 96), 1e-3) == 1.5
 
 
 @pytest.mark.parametrize(

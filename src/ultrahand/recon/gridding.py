@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ultrahand.records.arrays import Bools, Complex64, Float64, Ints
     from ultrahand.records.raw import RawData
 
-EPS: Final = 1e-5
-"""Accuracy asked of the NUFFT: far below the error of gridding itself."""
+EPS: Final = 1e-4
+"""Accuracy asked of the NUFFT: far below the error of gridding itself, and of any noise."""
 
 
 class DensityCache:
