@@ -21,9 +21,9 @@ from ultrahand.numerics.least_squares import LeastSquares
 from ultrahand.numerics.nested_gradient import nested_gradient
 from ultrahand.numerics.power import largest_eigenvalue
 from ultrahand.numerics.priors import time_variation
-from ultrahand.recon._finufft import plan_nufft
 from ultrahand.recon.normal import normal_operator, spectra_of_samples
 from ultrahand.recon.normal_bounds import information
+from ultrahand.recon.nufft import plan_nufft
 
 N, COILS, FRAMES, SPOKES, SAMPLES = 256, 8, 20, 20, 512
 VOXEL = (1 / N, 1 / N)

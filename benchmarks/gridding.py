@@ -5,9 +5,9 @@ import time
 import numpy as np
 
 from benchmarks.measure import best_of, threads
-from ultrahand.recon._finufft import plan_nufft
 from ultrahand.recon._sigpy import SigpyNufft
 from ultrahand.recon.density import density_weights
+from ultrahand.recon.nufft import plan_nufft
 from ultrahand.recon.trajectories import k_max_per_m, radial_3d
 
 FOV, N = 0.192, 64

@@ -5,8 +5,8 @@ A new operator is one line in `OPERATORS`.
 
 import numpy as np
 
-from ultrahand.recon._finufft import plan_nufft
 from ultrahand.recon._sigpy import SigpyNufft
+from ultrahand.recon.nufft import plan_nufft
 from ultrahand.recon.off_resonance import off_resonance
 
 
@@ -81,7 +81,6 @@ YX, ZYX = ((7, 8), (1e-3, 2e-3)), ((5, 6, 9), (1e-3, 2e-3, 3e-3))
 OPERATORS = {
     "nufft 2D double": (lambda: _nufft(*YX, dtype=np.complex128), 1e-13),
     "nufft 3D double": (lambda: _nufft(*ZYX, dtype=np.complex128), 1e-13),
-    "nufft 2D in parts": (lambda: _nufft(*YX, dtype=np.complex128, n_parts=4, threads=2), 1e-13),
     "nufft 3D single": (lambda: _nufft(*ZYX, eps=1e-3), 1e-5),
     "off-resonance 2D": (lambda: _off_resonance(*YX, dtype=np.complex128), 1e-13),
     "off-resonance and decay 3D": (lambda: _off_resonance(*ZYX, decay=True, eps=1e-3), 1e-5),

@@ -6,9 +6,9 @@ import pytest
 from cfl import bart
 from reference.direct_sum import direct_adjoint
 from ultrahand.phantoms import five_fingers, transform
-from ultrahand.recon._finufft import plan_nufft
 from ultrahand.recon.fourier import image_to_kspace, kspace_to_image
 from ultrahand.recon.normal import spectra_of_mask
+from ultrahand.recon.nufft import plan_nufft
 from ultrahand.recon.sense import combine_coils, sense
 from ultrahand.recon.trajectories import k_max_per_m, radial_2d, radial_3d
 

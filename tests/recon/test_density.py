@@ -6,7 +6,6 @@ import pytest
 from reference.density import lattice, psi_matrix, window
 from reference.direct_sum import cartesian_points
 from ultrahand.errors import RecordError
-from ultrahand.recon._finufft import plan_nufft
 from ultrahand.recon.density import (
     MARGIN,
     _first_estimate,
@@ -14,6 +13,7 @@ from ultrahand.recon.density import (
     autocorrelation_window,
     density_weights,
 )
+from ultrahand.recon.nufft import plan_nufft
 
 VOXELS_M = (1e-3, 2e-3, 3e-3)
 GRIDS = [(7, 8), (8, 7), (5, 6, 9), (1, 6, 5)]

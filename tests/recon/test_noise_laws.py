@@ -12,9 +12,9 @@ import pytest
 
 from laws import complex_normal
 from ultrahand.numerics.solution import Status
-from ultrahand.recon._finufft import plan_nufft
 from ultrahand.recon.noise_map import noise_of_sense
 from ultrahand.recon.normal import spectra_of_mask, spectra_of_samples
+from ultrahand.recon.nufft import plan_nufft
 from ultrahand.recon.sense import combine_coils, sense
 
 

@@ -10,7 +10,7 @@ from ultrahand.numerics.conjugate_gradient import conjugate_gradient
 from ultrahand.phantoms.objects import GaussianBead, transform
 from ultrahand.phantoms.sections import Slice
 from ultrahand.physics.off_resonance import scale_field
-from ultrahand.recon._finufft import plan_nufft
+from ultrahand.recon.nufft import plan_nufft
 from ultrahand.recon.off_resonance import off_resonance
 from ultrahand.recon.trajectories.prescription import Prescription
 from ultrahand.recon.trajectories.spiral import design_spiral

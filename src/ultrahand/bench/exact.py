@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from ultrahand.bench.problem import Array
-from ultrahand.recon._finufft import Nufft, plan_nufft
+from ultrahand.recon.nufft import Nufft, plan_nufft
 
 EPS: Final = 1e-10
 _TOLD: Final = 1e-8

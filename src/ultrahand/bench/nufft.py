@@ -48,7 +48,7 @@ def make(
 
 def ours(direction: Direction, case: Case) -> Call:
     """One plan for all coils."""
-    from ultrahand.recon._finufft import plan_nufft
+    from ultrahand.recon.nufft import plan_nufft
 
     k, given = case["k"], case["given"]
     shape = tuple(case["shape"].tolist())

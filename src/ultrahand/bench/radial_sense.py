@@ -52,8 +52,8 @@ def make(size: Size, _folder: Path, threads: int) -> dict[str, Array]:
 
 def ours(case: Case) -> Call:
     """Nothing is kept between calls: the spectrum and the right side are made each time."""
-    from ultrahand.recon._finufft import plan_nufft
     from ultrahand.recon.normal import spectra_of_samples
+    from ultrahand.recon.nufft import plan_nufft
     from ultrahand.recon.sense import combine_coils, sense
 
     k, y = metric(case["k"].reshape(-1, 2)), case["y"].reshape(COILS, -1)

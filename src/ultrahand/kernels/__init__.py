@@ -5,6 +5,7 @@ Nothing of ultrahand is imported here, and no kernel checks its arguments: their
 
 from ultrahand.kernels._butterflies import LANES
 from ultrahand.kernels._jit import Kernel, cache_folder, threads
+from ultrahand.kernels._points import CELL, COILS, PAD
 from ultrahand.kernels.adaptive import (
     combine,
     dominant_eigenvector,
@@ -23,13 +24,17 @@ from ultrahand.kernels.plate_sums import spread_plates, sum_plates
 from ultrahand.kernels.squares import add_squares
 from ultrahand.kernels.steady import steady
 from ultrahand.kernels.tensors import ascend_tensor, descend_field, tensor_sums
+from ultrahand.kernels.tiles import interpolate, sort_points, spread
 from ultrahand.kernels.unwrap import join_voxels
 from ultrahand.kernels.warm import warm_up
 from ultrahand.kernels.wavelets import haar_down, haar_up, shrink_details, wavelet_lines
 
 __all__ = [
+    "CELL",
+    "COILS",
     "ELEMENT",
     "LANES",
+    "PAD",
     "STEP_BLOCK",
     "Kernel",
     "add_squares",
@@ -46,6 +51,7 @@ __all__ = [
     "gradient_sums",
     "haar_down",
     "haar_up",
+    "interpolate",
     "interpolate_sums",
     "join_voxels",
     "keep_acquired",
@@ -56,6 +62,8 @@ __all__ = [
     "planes_to_image",
     "primal_step",
     "shrink_details",
+    "sort_points",
+    "spread",
     "spread_plates",
     "steady",
     "subtract_divergence",

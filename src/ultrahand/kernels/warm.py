@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ultrahand.kernels._butterflies import LANES
+from ultrahand.kernels._points import CELL, PAD
 from ultrahand.kernels.adaptive import (
     combine,
     dominant_eigenvector,
@@ -26,6 +28,7 @@ from ultrahand.kernels.plate_sums import spread_plates, sum_plates
 from ultrahand.kernels.squares import add_squares
 from ultrahand.kernels.steady import steady
 from ultrahand.kernels.tensors import ascend_tensor, descend_field, tensor_sums
+from ultrahand.kernels.tiles import interpolate, sort_points, spread
 from ultrahand.kernels.unwrap import join_voxels
 from ultrahand.kernels.wavelets import haar_down, haar_up, shrink_details, wavelet_lines
 
@@ -181,6 +184,35 @@ def _frames() -> np.ndarray:
     return np.ones((1, 1, 1, 1), np.complex64)
 
 
+def _sort_points() -> None:
+    for dims in (2, 3):
+        cells = 12 if dims == 3 else 1
+        tile_of = (np.zeros(cells, np.int32), np.zeros(12, np.int32), np.zeros(12, np.int32))
+        edges = (np.array([0, cells]), np.array([0, 12]), np.array([0, 12]))
+        out = (np.zeros(1, np.int32), np.zeros(2, np.int64), *_points())
+        sort_points(np.zeros((1, dims)), tile_of, edges, (3, 3 if dims == 3 else 1), out)
+
+
+def _spread() -> None:
+    spread(np.ones((1, 1), np.complex64), *_tiled(), np.zeros((1, 12, 12, 12), np.complex64))
+
+
+def _interpolate_samples() -> None:
+    interpolate(np.ones((1, 12, 12, 12), np.complex64), *_tiled(), np.zeros((1, 1), np.complex64))
+
+
+def _points() -> tuple[np.ndarray, ...]:
+    return np.zeros(1, np.int32), np.zeros((1, 3), np.int16), np.zeros((1, 3), np.float32)
+
+
+def _tiled() -> tuple[Any, ...]:
+    edges = np.array([0, 12])
+    tiles = (np.array([0, 1]), edges, edges, edges)
+    table = np.zeros(PAD, np.float32)
+    buffers = (14**3 * CELL, CELL)
+    return _points(), tiles, np.array([0]), np.array([[0, 1]]), table, (3, 3), buffers
+
+
 def _no_guide() -> tuple[np.ndarray, ...]:
     return np.array([3]), np.ones(1, np.float32), np.zeros((0, 1), np.float32)
 
@@ -213,6 +245,9 @@ EXAMPLES: dict[str, Callable[[], None]] = {
     "sum_plates": _sum_plates,
     "spread_plates": _spread_plates,
     "interpolate_sums": _interpolate,
+    "sort_points": _sort_points,
+    "spread": _spread,
+    "interpolate": _interpolate_samples,
     "transform_address": _transform,
     "coils_to_planes": _coils_to_planes,
     "planes_through_spectrum": _through_spectrum,

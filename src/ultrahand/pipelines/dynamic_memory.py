@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 from ultrahand.pipelines.dynamic_read import WIDEST, calibration_width
 from ultrahand.pipelines.memory import Needs, block_bytes, too_small, with_image
 from ultrahand.pipelines.options import Dynamic
-from ultrahand.recon._finufft import transform_bytes
 from ultrahand.recon.density import density_bytes
 from ultrahand.recon.dynamic_basis import MOST
 from ultrahand.recon.dynamic_data import EPS
 from ultrahand.recon.espirit import KERNEL
 from ultrahand.recon.map_grid import COARSE
+from ultrahand.recon.nufft import transform_bytes
 from ultrahand.recon.sample_calibration import MARGIN
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def dynamic_needs(
         "series": 8 * frames * nz * plane,
         "solver": solver,
         "transforms": 3 * 8 * coils * samples
-        + max(transform_bytes(samples, (ny, nx), EPS, coils), density_bytes(samples, (ny, nx))),
+        + max(transform_bytes(samples, (ny, nx), EPS), density_bytes(samples, (ny, nx))),
         "trajectory": 80 * samples + 24 * int(near),
         "blocks": block_bytes(plan, encoding, 1.0),
     }

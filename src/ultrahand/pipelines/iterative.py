@@ -16,7 +16,6 @@ from ultrahand.pipelines.assemble import Combined
 from ultrahand.pipelines.memory import cg_fits
 from ultrahand.pipelines.problem import MAPS_GIVEN, Problem, note_noise, note_status
 from ultrahand.pipelines.workspace import Workspace, whitening_of
-from ultrahand.recon._finufft import plan_nufft
 from ultrahand.recon.cartesian_sense import wiener_damping_of
 from ultrahand.recon.coil_compression import coil_gram, compress, svd_compression
 from ultrahand.recon.gridding import EPS, read_samples
@@ -24,6 +23,7 @@ from ultrahand.recon.map_grid import find_maps
 from ultrahand.recon.noise_level import outermost
 from ultrahand.recon.noise_map import noise_of_sense
 from ultrahand.recon.normal import spectra_of_samples
+from ultrahand.recon.nufft import plan_nufft
 from ultrahand.recon.sample_calibration import calibration_from_samples, choose_width
 from ultrahand.recon.sense import sense
 from ultrahand.records.findings import info

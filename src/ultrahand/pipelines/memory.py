@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from ultrahand.errors import ResourceError
 from ultrahand.pipelines.options import Combine, Method, PartialFourier
-from ultrahand.recon._finufft import transform_bytes
 from ultrahand.recon.calibration import MOST
 from ultrahand.recon.cartesian_sense import block_columns
 from ultrahand.recon.conditioning import BLOCK_BYTES, in_flight
@@ -18,6 +17,7 @@ from ultrahand.recon.gridding import EPS
 from ultrahand.recon.map_grid import COARSE
 from ultrahand.recon.noise_exact import exact_bytes
 from ultrahand.recon.noise_map import EXACT_WORK
+from ultrahand.recon.nufft import transform_bytes
 
 if TYPE_CHECKING:
     from ultrahand.pipelines.encoding import EncodingPlan
@@ -281,7 +281,7 @@ def _gridding_needs(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> 
     assert grid is not None
     shape = grid.shape if grid.three_d else grid.shape[1:]
     transforms = max(
-        transform_bytes(n_samples, shape, EPS, encoding.n_coils),
+        transform_bytes(n_samples, shape, EPS),
         density_bytes(n_samples, shape),
     )
     needs = {
@@ -307,7 +307,7 @@ def _cg_needs(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> Needs:
         "trajectory": 80 * n_samples,
         # The transform of the point spread function is the largest.
         "transforms": max(
-            transform_bytes(n_samples, lags, EPS, 1) + 16 * math.prod(lags),
+            transform_bytes(n_samples, lags, EPS) + 16 * math.prod(lags),
             density_bytes(n_samples, shape),
         ),
         "maps": 3 * 8 * coils * voxels,

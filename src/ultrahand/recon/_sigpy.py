@@ -1,6 +1,6 @@
 """The non-uniform Fourier transform of SigPy: the only file that imports it.
 
-An independent engine with the contract, sign, origin and scale of `ultrahand.recon._finufft`, for
+An independent engine with the contract, sign, origin and scale of `ultrahand.recon.nufft`, for
 comparison and for those who ask for it by name. SigPy interpolates with a Kaiser-Bessel kernel;
 its error (relative l2, random image, 64^3) is 0.7 to 0.8 % with its default ``oversampling=1.25,
 width=4``, 8e-4 with ``2, 4`` and 9e-6 with ``2, 6``. It works on one thread.
@@ -13,6 +13,7 @@ from typing import final
 
 import numpy as np
 
+from ultrahand.recon.batch import as_batch
 from ultrahand.records.arrays import Complex, Complex64, Float64, freeze, require
 
 
@@ -21,7 +22,7 @@ from ultrahand.records.arrays import Complex, Complex64, Float64, freeze, requir
 class SigpyNufft:
     """SigPy's transform for one trajectory; meets `LinearOperator`.
 
-    Leading axes of an argument are a batch, as for `ultrahand.recon._finufft.Nufft`.
+    Leading axes of an argument are a batch, as for `ultrahand.recon.nufft.Nufft`.
     """
 
     k_per_m: Float64
@@ -55,26 +56,21 @@ class SigpyNufft:
         """Transform ``(..., *shape)`` to ``(..., samples)``."""
         import sigpy
 
-        work = self._checked(image, self.domain)
-        return sigpy.nufft(work, self._coordinates(), self.oversampling, self.width)
+        images, batch = as_batch(image, self.domain, np.dtype(np.complex64))
+        made = sigpy.nufft(images, self._coordinates(), self.oversampling, self.width)
+        return made.reshape(*batch, *self.codomain)
 
     def adjoint(self, samples: Complex, /) -> Complex64:
         """Transform ``(..., samples)`` to ``(..., *shape)``."""
         import sigpy
 
-        work = self._checked(samples, self.codomain)
-        shape = (*work.shape[:-1], *self.shape)
-        return sigpy.nufft_adjoint(work, self._coordinates(), shape, self.oversampling, self.width)
+        series, batch = as_batch(samples, self.codomain, np.dtype(np.complex64))
+        shape = (len(series), *self.shape)
+        k = self._coordinates()
+        made = sigpy.nufft_adjoint(series, k, shape, self.oversampling, self.width)
+        return made.reshape(*batch, *self.shape)
 
     def _coordinates(self) -> Float64:
         """Cycles per field of view along the image's axes: SigPy's unit and order."""
         fov_m = [n * size for n, size in zip(self.shape[::-1], self.voxel_size_m, strict=True)]
         return np.ascontiguousarray((self.k_per_m * fov_m)[:, ::-1])
-
-    def _checked(self, array: Complex, core: tuple[int, ...]) -> Complex64:
-        array = np.asarray(array)
-        require(
-            array.shape[max(0, array.ndim - len(core)) :] == core,
-            f"expected an array of shape (..., {', '.join(map(str, core))}), got {array.shape}",
-        )
-        return np.ascontiguousarray(array, np.complex64)

@@ -37,11 +37,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ultrahand.numerics import fft
-from ultrahand.recon._finufft import FINEST_EPS, Nufft, plan_nufft, transform_bytes
+from ultrahand.recon.nufft import FINEST_EPS, Nufft, plan_nufft, transform_bytes
 from ultrahand.records.arrays import Complex64, Float32, Float64, freeze, require
-
-PARTS = 2
-"""Samples are split in two, so that two cores can share one transform; see `plan_nufft`."""
 
 DEFAULT_TOLERANCE = 2.5e-3
 FINEST_TOLERANCE = 10 * FINEST_EPS["complex64"]
@@ -97,7 +94,7 @@ def density_weights(
     max_iterations
         Give up after as many; the result says so.
     threads, max_bytes
-        As for `ultrahand.recon._finufft.plan_nufft`; they never change the result.
+        As for `ultrahand.recon.nufft.plan_nufft`; they never change the result.
 
     Raises
     ------
@@ -123,7 +120,7 @@ def density_bytes(n_samples: int, shape: tuple[int, ...]) -> int:
     """Return the least ``max_bytes`` of `density_weights` for samples within the matrix."""
     half = _half_of_double(shape)
     windows = 3 * 8 * math.prod(half)
-    return transform_bytes(n_samples, half, _eps(DEFAULT_TOLERANCE), 1, PARTS) + windows
+    return transform_bytes(n_samples, half, _eps(DEFAULT_TOLERANCE)) + windows
 
 
 def _eps(tolerance: float) -> float:
@@ -205,7 +202,6 @@ def _plan_blur(
         eps=eps,
         threads=threads,
         max_bytes=max_bytes,
-        n_parts=PARTS,
     )
     turns = cycles[:, 0] * (n_first // 2) / n_first
     shift = np.exp(2j * np.pi * (turns - np.rint(turns))).astype(np.complex64)

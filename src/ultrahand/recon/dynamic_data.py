@@ -12,9 +12,9 @@ from typing import Final, final
 
 import numpy as np
 
-from ultrahand.recon._finufft import plan_nufft
 from ultrahand.recon.non_cartesian import EDGE_SLACK
 from ultrahand.recon.normal import Spectra, spectra_of_samples
+from ultrahand.recon.nufft import plan_nufft
 from ultrahand.records.arrays import Complex64, Float32, Float64, Ints, Real, freeze, require
 
 EPS: Final = 1e-5

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ultrahand.recon._finufft import plan_nufft
 from ultrahand.recon.conditioning import Progress, each_block
 from ultrahand.recon.density import DensityWeights, density_weights
 from ultrahand.recon.non_cartesian import EDGE_SLACK, NonCartesianPlan
+from ultrahand.recon.nufft import plan_nufft
 from ultrahand.recon.watch import Watch
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ultrahand.numerics import fft
-from ultrahand.recon._finufft import FINEST_EPS, plan_nufft
+from ultrahand.recon.nufft import FINEST_EPS, plan_nufft
 from ultrahand.records.arrays import Complex64, Float32, Float64, Real, freeze, require
 
 Shape = tuple[int, int, int]
@@ -95,7 +95,7 @@ def spectra_of_samples(
     shape, voxel_size_m
         Voxels ``(z, y, x)`` and their spacing along read, phase, slice.
     eps, threads, max_bytes
-        As for `ultrahand.recon._finufft.plan_nufft`.
+        As for `ultrahand.recon.nufft.plan_nufft`.
 
     Raises
     ------

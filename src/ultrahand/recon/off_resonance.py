@@ -1,6 +1,6 @@
 r"""Encoding while the signal turns and decays: :math:`y = \sum_l B_l\, F\, C_l\, x`.
 
-The signal equation is that of `ultrahand.recon._finufft`, with :math:`e^{\lambda(r) t}` of
+The signal equation is that of `ultrahand.recon.nufft`, with :math:`e^{\lambda(r) t}` of
 `ultrahand.physics.off_resonance` under the sum; the short sum that stands for it is
 `ultrahand.recon.short_sum`. The adjoint, :math:`\sum_l C_l^* F^* B_l^*`, is exact for the sum.
 
@@ -103,7 +103,7 @@ def off_resonance(
     Parameters
     ----------
     base
-        The encoding without them, a `ultrahand.recon._finufft.Nufft` for example.
+        The encoding without them, a `ultrahand.recon.nufft.Nufft` for example.
     off_resonance_hz
         Of the nucleus that is measured, shape ``base.domain``, finite everywhere
         (`ultrahand.physics.field_map.extend`); for another nucleus than the map's

@@ -14,9 +14,9 @@ from typing import Final, final
 import numpy as np
 
 from ultrahand.errors import InputError
-from ultrahand.recon._finufft import plan_nufft
 from ultrahand.recon.density import density_weights
 from ultrahand.recon.fourier import image_to_kspace
+from ultrahand.recon.nufft import plan_nufft
 from ultrahand.records.arrays import Bools, Complex64, Float64, freeze, require
 
 Triple = tuple[int, int, int]
@@ -132,7 +132,7 @@ def calibration_from_samples(
     shape, voxel_size_m
         Of the image, ``(z, y, x)``, and the spacing of its voxels along read, phase, slice.
     threads, max_bytes
-        As for `ultrahand.recon._finufft.plan_nufft`; they never change the result.
+        As for `ultrahand.recon.nufft.plan_nufft`; they never change the result.
 
     Raises
     ------

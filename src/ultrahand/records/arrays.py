@@ -12,6 +12,7 @@ from ultrahand.errors import RecordError
 Real = NDArray[np.floating[Any]]
 Complex = NDArray[np.complexfloating[Any, Any]]
 Complex64 = NDArray[np.complex64]
+Complex128 = NDArray[np.complex128]
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Ints = NDArray[np.integer[Any]]
