@@ -17,7 +17,7 @@ from ultrahand.phantoms import (
 )
 
 LIMITS = {
-    "normal-64": (5e-7, 5e-5),
+    "normal-64": (1e-7, 5e-5),
     "forward-64": (1e-7, 5e-5),
     "adjoint-64": (1e-7, 5e-5),
     "cg-sense": (1e-6, 5e-4),
@@ -25,9 +25,11 @@ LIMITS = {
     "grappa-2x2": (1e-3, 0.1),
     "grappa-3x1": (1e-3, 0.1),
     "sodium": (1e-8, 1e-4),
+    "wavelet-cs": (1e-3, 0.1),
+    "dynamics-tv": (0.05, 0.6),
 }
 """Least and greatest error of ours: float32 leaves some, more than the goals allow is a fault.
-Maps and GRAPPA have the noise of their calibration."""
+Maps and GRAPPA have the noise of their calibration; what a prior fills in is never exact."""
 PEERS = {
     "sigpy": 0.05,  # its default kernel; maps of a few voxels
     "finufft": 1e-4,
@@ -39,6 +41,8 @@ PEERS = {
 """Errors beyond these mean that a peer is called wrongly."""
 
 
+HARD = ("dynamics-tv",)
+"""Problems in which the priors of all of them leave as much."""
 SLOW = ("forward-64", "adjoint-64", "sodium")
 """Most of whose time is the reference's."""
 
@@ -53,7 +57,7 @@ def test_problem(name):
         if row.engine == OURS:
             assert least < row.error < most
         else:
-            assert row.error < PEERS[row.engine]
+            assert row.error < (most if name in HARD else PEERS[row.engine])
         assert row.peak_mb > 1
     assert not [missing for missing in result.absent if missing.reason.startswith("failed")]
     assert len(result.goals) >= 1

@@ -17,6 +17,8 @@ PROBLEMS: Final = {
     "espirit": "ultrahand.bench.coil_maps",
     "grappa-2x2": "ultrahand.bench.parallel_imaging",
     "grappa-3x1": "ultrahand.bench.parallel_imaging",
+    "wavelet-cs": "ultrahand.bench.wavelet_sense",
+    "dynamics-tv": "ultrahand.bench.dynamics",
     "sodium": "ultrahand.bench.sodium_file",
 }
 """Problem to module; the module's ``PROBLEMS`` holds it under the same name."""

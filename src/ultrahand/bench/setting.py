@@ -80,6 +80,29 @@ def coils(n: int, count: int, width: float = 0.9) -> Array:
     return maps / np.sqrt((np.abs(maps) ** 2).sum(axis=0)).max()
 
 
+def hand_3d(shape: tuple[int, ...]) -> Array:
+    """Return four fingers with bones in one large ellipsoid, ``(z, y, x)``: constant pieces."""
+    z, y, x = _axes(shape)
+    image = ((x / 0.6) ** 2 + (y / 0.35) ** 2 + (z / 0.8) ** 2 < 1) * 0.6
+    for cx in (-0.35, -0.12, 0.12, 0.35):
+        image += (((x - cx) / 0.09) ** 2 + (y / 0.12) ** 2 + (z / 0.7) ** 2 < 1) * 0.4
+        image -= (((x - cx) / 0.04) ** 2 + (y / 0.05) ** 2 + (z / 0.6) ** 2 < 1) * 0.3
+    return np.maximum(image, 0) * np.exp(1j * (0.7 * x - 0.5 * z * y))
+
+
+def coils_3d(shape: tuple[int, ...], count: int, width: float = 0.9) -> Array:
+    """Return Gaussian sensitivities in two rings around the field of view, ``(count, z, y, x)``."""
+    z, y, x = _axes(shape)
+    made = []
+    for coil, angle in enumerate(2 * np.pi * np.arange(count) / count):
+        far = (y - 1.1 * np.sin(angle)) ** 2 + (x - 1.1 * np.cos(angle)) ** 2
+        far = far + (z - 0.8 * (coil % 2 * 2 - 1)) ** 2
+        turn = angle + 0.7 * (x * np.cos(angle) + y * np.sin(angle))
+        made.append(np.exp(-far / (2 * width**2) + 1j * turn))
+    maps = np.array(made)
+    return maps / np.sqrt((np.abs(maps) ** 2).sum(axis=0)).max()
+
+
 def whitened_kspace(images: Array, noise: float, seed: int) -> tuple[Array, float]:
     """Return noisy Cartesian k-space in noise units, and the gain that made its noise unit.
 
@@ -105,5 +128,9 @@ def object_mask(image: Array) -> Array:
 
 
 def _grid(n: int) -> list[Array]:
-    r = (np.arange(n) - n // 2) / (n / 2)
-    return list(np.meshgrid(r, r, indexing="ij"))
+    return _axes((n, n))
+
+
+def _axes(shape: tuple[int, ...]) -> list[Array]:
+    """Return coordinates from -1 to 1 along each axis."""
+    return list(np.meshgrid(*[(np.arange(n) - n // 2) / (n / 2) for n in shape], indexing="ij"))

@@ -84,6 +84,39 @@ def sodium_file(case: Case) -> Call:
     return call
 
 
+def wavelet_sense(case: Case) -> Call:
+    """FISTA; its weight is the best of a sweep."""
+    version()
+    folder, maps = case.folder, case["maps"]
+    write_cfl(folder / "kspace", case["kspace"])
+    write_cfl(folder / "maps", maps)
+    options = ["-S", "-l1", "--wavelet", "haar", "-r0.002", "-i30"]
+
+    def call() -> Array:
+        bart(["pics", *options, "kspace", "maps", "found"], folder)
+        return read_cfl(folder / "found", maps.shape[1:])
+
+    return call
+
+
+def dynamics(case: Case) -> Call:
+    """ADMM on all frames, which are BART's dimension 10; its weight is the best of a sweep."""
+    version()
+    k, y, maps, folder = case["k"], case["samples"], case["maps"], case.folder
+    frames, spokes, samples = k.shape[:3]
+    positions = np.concatenate([k[..., ::-1], np.zeros_like(k[..., :1])], axis=-1)
+    write_cfl(folder / "traj", positions.reshape(frames, *(1,) * 7, spokes, samples, 3))
+    write_cfl(folder / "y", y.reshape(frames, *(1,) * 6, len(maps), spokes, samples, 1))
+    write_cfl(folder / "maps", maps[:, None])
+    options = ["-S", "-R", "T:1024:0:0.003", "-u", "0.1", "-i", "30", "-t", "traj"]
+
+    def call() -> Array:
+        bart(["pics", *options, "y", "maps", "found"], folder)
+        return read_cfl(folder / "found", (frames, *maps.shape[1:]))
+
+    return call
+
+
 def bart(command: list[str], folder: Path) -> None:
     """Run one command and keep its peak of memory; what fails raises with its words."""
     with subprocess.Popen(
