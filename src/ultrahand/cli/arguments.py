@@ -26,6 +26,7 @@ SERIES_OPTIONS = (
     "trajectory-unit",
     "trajectory-offset",
     "trajectory-axes",
+    "gradient-delays",
     "frame-time",
     "nucleus",
     "parts",
@@ -250,6 +251,13 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--trajectory-unit", choices=K_UNITS, help="unit of the trajectory; else found by its size"
+    )
+    parser.add_argument(
+        "--gradient-delays",
+        choices=("estimate", "none"),
+        default="estimate",
+        help="shift of full spokes in a plane from where they cross (RING), told and undone where "
+        "it is beyond three standard errors (default), or left",
     )
     parser.add_argument(
         "--trajectory-offset",

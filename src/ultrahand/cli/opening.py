@@ -92,6 +92,7 @@ def plan(
         trajectory_unit=_unit(unit),
         trajectory_offset=options.trajectory_offset,
         trajectory_axes=options.trajectory_axes,
+        gradient_delays=options.gradient_delays != "none",
         frame_time_s=options.frame_time,
         max_memory=options.max_memory,
         threads=options.threads,

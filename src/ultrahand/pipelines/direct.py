@@ -11,7 +11,7 @@ import numpy as np
 from ultrahand.pipelines.assemble import Combined
 from ultrahand.pipelines.memory import coil_blocks, slabs_of, transforms_limit
 from ultrahand.pipelines.options import Combine, PartialFourier
-from ultrahand.pipelines.workspace import Workspace, whitening_of
+from ultrahand.pipelines.workspace import Workspace, spoke_delays, whitening_of
 from ultrahand.recon.coils import adaptive_combine, root_sum_of_squares
 from ultrahand.recon.coverage import Coverage
 from ultrahand.recon.grid import complete_grid, fill_grid, sum_of_squares_image, to_image
@@ -93,6 +93,7 @@ def grid_samples(
     assert grid is not None
     n_samples = int(raw.readouts["number_of_samples"][rows].sum())
     images: list[Complex64] = []
+    delays = spoke_delays(raw, plan, encoding, rows, workspace)
     for coils in coil_blocks(plan, encoding, n_samples):
         width = coils.stop - coils.start
         made, variance, steps = grid_readouts(
@@ -105,14 +106,15 @@ def grid_samples(
             threads=plan.options.workers,
             max_bytes=transforms_limit(plan, encoding, n_samples, width),
             densities=workspace.densities,
+            delay=delays.shift,
             watch=workspace.watch,
             progress=workspace.progress,
         )
         images.append(made)
-        workspace = Workspace(densities=workspace.densities)
+        workspace = workspace.again()
     values = combine_images(np.concatenate(images) if len(images) > 1 else images[0], plan)
     sigma = math.sqrt(variance) if encoding.whitener else None
-    return _made(values, sigma, steps, plan, encoding)
+    return _made(values, sigma, (*delays.steps, *steps), plan, encoding)
 
 
 def combine_images(images: Complex64, plan: ReconPlan) -> Complex64 | Float32:

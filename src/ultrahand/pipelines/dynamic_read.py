@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ultrahand.errors import InputError
-from ultrahand.pipelines.dynamic_delay import corrected
+from ultrahand.pipelines.delays import corrected
 from ultrahand.pipelines.workspace import Workspace, whitening_of
 from ultrahand.recon.coil_compression import coil_gram, compress, svd_compression
 from ultrahand.recon.conditioning import Progress, each_block
@@ -72,7 +72,8 @@ def calibrate_series(
     width = calibration_width(spokes, encoding)
     voxel = encoding.voxel_m
     whitening, level = _whitening(raw, encoding, spokes, workspace)
-    spokes, delay_step = corrected(raw, spokes, whitening, workspace.notes)
+    wanted = plan.options.gradient_delays
+    spokes, delay_step = corrected(raw, spokes, whitening, workspace.notes, wanted=wanted)
     series = replace(series, spokes=spokes)
     k = _positions(spokes, three_d=grid.three_d)
     near = near_centre(

@@ -15,7 +15,7 @@ import numpy as np
 from ultrahand.pipelines.assemble import Combined
 from ultrahand.pipelines.memory import cg_fits
 from ultrahand.pipelines.problem import MAPS_GIVEN, Problem, note_noise, note_status
-from ultrahand.pipelines.workspace import Workspace, whitening_of
+from ultrahand.pipelines.workspace import Workspace, spoke_delays, whitening_of
 from ultrahand.recon.cartesian_sense import wiener_damping_of
 from ultrahand.recon.coil_compression import coil_gram, compress, svd_compression
 from ultrahand.recon.gridding import EPS, read_samples
@@ -73,6 +73,7 @@ def samples_problem(
     n_samples = int(raw.readouts["number_of_samples"][rows].sum())
     max_bytes = cg_fits(plan, encoding, n_samples)
     threads = plan.options.workers
+    delays = spoke_delays(raw, plan, encoding, rows, workspace)
     samples, k, outside = read_samples(
         raw,
         grid,
@@ -82,6 +83,7 @@ def samples_problem(
         threads=threads,
         watch=workspace.watch,
         progress=workspace.progress,
+        delay=delays.shift,
     )
     scale, unit = _to_noise_units(samples, k, encoding, workspace)
     channels = _channels(samples, k, grid, threads, max_bytes)
@@ -116,7 +118,11 @@ def samples_problem(
         damping=channels.damping,
         scale=scale,
         whitening=channels.matrix @ (np.diag(unit) if known is None else known),
-        steps=(*channels.steps, f"{len(k)} samples, {outside} beyond the matrix left out"),
+        steps=(
+            *delays.steps,
+            *channels.steps,
+            f"{len(k)} samples, {outside} beyond the matrix left out",
+        ),
     )
 
 

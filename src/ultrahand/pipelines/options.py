@@ -102,6 +102,8 @@ class ReconOptions:
     trajectory_axes: str | None = None
     dynamic: Dynamic = Dynamic.GRASP
     """Of `Method.DYNAMIC` only."""
+    gradient_delays: bool = True
+    """Whether full spokes are moved to where they cross, if they are found elsewhere."""
     frame_time_s: float | None = None
     """Length of the frames that a continuous acquisition is cut into; None: it is one volume."""
     max_memory: int = 0

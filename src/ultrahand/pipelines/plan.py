@@ -131,6 +131,8 @@ def _refuse_idle(options: ReconOptions) -> None:
     given = options.prior_weight is not None or options.prior is not Sparsity.WAVELET
     if given and method is not Method.CS:
         raise UsageError("--prior and --prior-weight need --method cs")
+    if not options.gradient_delays and method.cartesian:
+        raise UsageError(f"--gradient-delays has no part in --method {method}: it is of spokes")
     if method in (Method.SENSE, Method.CS, Method.CG) and options.combine is not Combine.AUTO:
         raise UsageError(f"--combine has no part in --method {method}, which makes one image")
     lines = (Method.SENSE, Method.CS, Method.GRAPPA)

@@ -83,7 +83,7 @@ def _slice(
     if mine.watch.bad:
         mine.watch.refuse_bad(raw)
     if mine.watch.bad and encoding.method is not Method.DYNAMIC:  # which leaves them out itself
-        quiet = Workspace(densities=workspace.densities, notes=workspace.notes)
+        quiet = replace(workspace.again(), notes=workspace.notes)
         made = one(raw, plan, encoding, np.setdiff1d(rows, mine.watch.bad), quiet)
     workspace.watch.add(mine.watch)
     return made

@@ -15,6 +15,7 @@ from ultrahand.recon.nufft import plan_nufft
 from ultrahand.recon.watch import Watch
 
 if TYPE_CHECKING:
+    from ultrahand.recon.gradient_delay import RadialDelay
     from ultrahand.records.arrays import Bools, Complex64, Float64, Ints
     from ultrahand.records.raw import RawData
 
@@ -63,6 +64,7 @@ def grid_readouts(
     densities: DensityCache,
     watch: Watch,
     progress: Progress,
+    delay: RadialDelay | None = None,
 ) -> tuple[Complex64, float, tuple[str, ...]]:
     """Grid the readouts of one volume or slice.
 
@@ -85,6 +87,8 @@ def grid_readouts(
         Weights of earlier volumes.
     watch, progress
         See `conditioning.each_block`.
+    delay
+        How far spokes are from where the trajectory says.
 
     Returns
     -------
@@ -103,6 +107,7 @@ def grid_readouts(
         threads=threads,
         watch=watch,
         progress=progress,
+        delay=delay,
     )
     width = len(samples)
     density = densities.weights(k, plan, threads=threads, max_bytes=max_bytes)
@@ -138,12 +143,13 @@ def read_samples(
     threads: int,
     watch: Watch,
     progress: Progress,
+    delay: RadialDelay | None = None,
 ) -> tuple[Complex64, Float64, int]:
     """Read the samples of one volume or slice that the matrix can hold.
 
     Parameters
     ----------
-    raw, plan, rows, whitening, coils, threads, watch, progress
+    raw, plan, rows, whitening, coils, threads, watch, progress, delay
         See `grid_readouts`; the whitening may also make fewer channels than there are.
 
     Returns
@@ -153,7 +159,7 @@ def read_samples(
         were left out.
     """
     parts = plan.positions(rows)
-    k = np.concatenate([trajectory.k_per_m for _, _, trajectory in parts])
+    k = np.concatenate([_moved(mine, trajectory.k_per_m, delay) for mine, _, trajectory in parts])
     inside = _inside(k, plan)
     width = coils.stop - coils.start
     samples = np.empty((width, int(inside.sum())), np.complex64)
@@ -178,6 +184,12 @@ def read_samples(
         each_block(raw, mine, keep, take, threads=threads, watch=watch, progress=progress)
         start += len(trajectory.k_per_m)
     return samples, k if inside.all() else k[inside], int((~inside).sum())
+
+
+def _moved(rows: Ints, k_per_m: Float64, delay: RadialDelay | None) -> Float64:
+    if delay is None:
+        return k_per_m
+    return delay.applied(k_per_m.reshape(len(rows), -1, k_per_m.shape[1])).reshape(k_per_m.shape)
 
 
 def _inside(k_per_m: Float64, plan: NonCartesianPlan) -> Bools:

@@ -188,6 +188,18 @@ def with_signal(samples: Complex, middle: int, noise_sd: float) -> Complex:
     return np.tensordot(kept.conj().T, samples, axes=1)
 
 
+def are_full_spokes(k_per_m: Float64) -> bool:
+    """Tell whether readouts, ``(spokes, samples, 2)``, are full spokes in even steps.
+
+    Through the centre, alike but for their angle: what crosses.
+    """
+    try:
+        _lines(k_per_m)
+    except InputError:
+        return False
+    return True
+
+
 def _lines(k: Float64) -> tuple[Float64, float, float]:
     """Return directions, the index of k = 0 and the spacing; refuse what is no full spoke."""
     n = k.shape[1]
