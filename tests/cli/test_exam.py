@@ -214,7 +214,14 @@ def test_the_options_of_a_series_are_options_of_recon():
     given = ["recon", "raw.h5", "-o", "image.nii.gz"]
     values = {"method": "fft", "combine": "rss", "partial-fourier": "pocs", "parts": "mag"}
     values |= {"conjugate": "no", "trajectory-unit": "1/m", "trajectory-offset": "1"}
-    values |= {"frame-time": "2", "prior": "tv", "prior-weight": "2", "dynamic": "subspace"}
+    values |= {
+        "frame-time": "2",
+        "prior": "tv",
+        "prior-weight": "2",
+        "dynamic": "subspace",
+        "engine": "sigpy",
+    }
+    values |= {"gradient-delays": "none", "replicas": "4"}
     for name in SERIES_OPTIONS:
         options = build_parser().parse_args([*given, f"--{name}", values.get(name, "x")])
         assert str(getattr(options, name.replace("-", "_"))) in (values.get(name, "x"), "2.0")

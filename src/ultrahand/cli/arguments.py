@@ -16,8 +16,10 @@ SERIES_OPTIONS = (
     "group",
     "conjugate",
     "method",
+    "engine",
     "prior",
     "prior-weight",
+    "replicas",
     "dynamic",
     "combine",
     "partial-fourier",
@@ -214,6 +216,13 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         help="what joins the frames of --method dynamic (default: grasp)",
     )
     parser.add_argument(
+        "--engine",
+        choices=("ultrahand", "sigpy"),
+        default="ultrahand",
+        help="whose transforms and solvers: sigpy runs the same reconstruction through SigPy's, "
+        "for comparison, where it has them (on one thread)",
+    )
+    parser.add_argument(
         "--prior",
         choices=("wavelet", "tv", "tgv"),
         default="wavelet",
@@ -226,6 +235,14 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         metavar="W",
         help="weight of the prior in noise units: the same suits other coils and matrices "
         "(default: at which noise alone keeps a tenth of itself)",
+    )
+    parser.add_argument(
+        "--replicas",
+        type=count,
+        default=0,
+        metavar="N",
+        help="standard error of --method cs and dynamic: the scatter of N further reconstructions "
+        "with more noise added (16 say; default: none)",
     )
     parser.add_argument(
         "--combine",

@@ -56,6 +56,7 @@ def plan(
     from ultrahand.pipelines import (
         Combine,
         Dynamic,
+        Engine,
         Method,
         PartialFourier,
         Parts,
@@ -81,8 +82,10 @@ def plan(
         raise UsageError("--trajectory-offset and --trajectory-axes need --trajectory FILE")
     chosen = ReconOptions(
         method=Method(options.method),
+        engine=Engine(options.engine),
         prior=Sparsity(options.prior),
         prior_weight=options.prior_weight,
+        replicas=options.replicas,
         dynamic=Dynamic(options.dynamic),
         combine=Combine(options.combine),
         partial_fourier=PartialFourier(options.partial_fourier),

@@ -96,6 +96,6 @@ def _resolved(opened: Opened, series: Series) -> dict[str, object]:
 def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
-    names = ("numpy", "scipy", "numba", "h5py", "finufft", "nibabel")
+    names = ("numpy", "scipy", "numba", "h5py", "finufft", "sigpy", "nibabel")
     found = {name: version(name) for name in names} | engine_versions()
     return {"ultrahand": __version__, "python": sys.version.split()[0]} | found

@@ -4,6 +4,7 @@ from ultrahand.pipelines.assemble import VolumeImages
 from ultrahand.pipelines.options import (
     Combine,
     Dynamic,
+    Engine,
     Method,
     PartialFourier,
     Parts,
@@ -17,6 +18,7 @@ from ultrahand.pipelines.workspace import Workspace
 __all__ = [
     "Combine",
     "Dynamic",
+    "Engine",
     "Method",
     "PartialFourier",
     "Parts",

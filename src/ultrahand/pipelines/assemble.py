@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -29,6 +29,9 @@ class VolumeImages:
     """What was done to the data, in order."""
 
 
+NO_SCAN: Final = "no noise scan was used, so the noise level is not known"
+
+
 @dataclass(frozen=True, slots=True)
 class Combined:
     """One slice or slab after combination."""
@@ -44,8 +47,10 @@ class Combined:
     """What the noise takes as given, for the note of the standard error."""
     first_order: bool = False
     """Whether the noise of a magnitude is `sigma` itself, whatever the signal."""
-    unknown: str = "no noise scan was used, so the noise level is not known"
+    unknown: str = NO_SCAN
     """Why there is no noise, where it is not known."""
+    law: str = "analytic"
+    """How the noise was found."""
 
 
 def assemble(plan: ReconPlan, series: Series, slices: list[Combined | None]) -> VolumeImages:
@@ -143,4 +148,4 @@ def _note(first: Combined, part: str, *, known: bool) -> str:
         "phase": "the noise over the magnitude (first order), valid from SNR 5",
     }.get(part, "the noise of this part, at every signal")
     given = f"; {first.given}" if first.given else ""
-    return f"analytic, from the noise scan: {law}{given}"
+    return f"{first.law}, from the noise scan: {law}{given}"

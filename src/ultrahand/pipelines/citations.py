@@ -19,8 +19,8 @@ _CITATIONS: Final = {
             "doi:10.1002/(SICI)1522-2594(199901)41:1<179::AID-MRM25>3.0.CO;2-V"
         ),
         (
-            "Barnett AH, Magland J, af Klinteberg L. A parallel nonuniform fast Fourier transform "
-            "library. SIAM J Sci Comput 2019;41:C479. doi:10.1137/18M120885X"
+            "Beatty PJ, Nishimura DG, Pauly JM. Rapid gridding reconstruction with a minimal "
+            "oversampling ratio. IEEE Trans Med Imaging 2005;24:799. doi:10.1109/TMI.2005.848376"
         ),
     ),
     "sense": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ from ultrahand.pipelines.assemble import Combined
 from ultrahand.pipelines.memory import coil_blocks, slabs_of, transforms_limit
 from ultrahand.pipelines.options import Combine, PartialFourier
 from ultrahand.pipelines.workspace import Workspace, spoke_delays, whitening_of
+from ultrahand.recon import fourier
 from ultrahand.recon.coils import adaptive_combine, root_sum_of_squares
 from ultrahand.recon.coverage import Coverage
 from ultrahand.recon.grid import complete_grid, fill_grid, sum_of_squares_image, to_image
@@ -20,6 +22,7 @@ from ultrahand.recon.gridding import grid_readouts
 if TYPE_CHECKING:
     from ultrahand.pipelines.encoding import EncodingPlan
     from ultrahand.pipelines.plan import ReconPlan
+    from ultrahand.recon.cartesian import CartesianPlan
     from ultrahand.records.arrays import Complex64, Float32, Ints
     from ultrahand.records.raw import RawData
 
@@ -85,10 +88,54 @@ def _combine_grid(grid: Complex64, plan: ReconPlan, encoding: EncodingPlan) -> C
     return combine_images(to_image(grid, encoding.cartesian, threads), plan)
 
 
-def grid_samples(
-    raw: RawData, plan: ReconPlan, encoding: EncodingPlan, rows: Ints, workspace: Workspace
+def combined_fft(
+    raw: RawData,
+    plan: ReconPlan,
+    encoding: EncodingPlan,
+    rows: Ints,
+    workspace: Workspace,
+    inverse: Callable[[Complex64], Complex64],
 ) -> Combined:
-    """Reconstruct one slice or slab by gridding."""
+    """Reconstruct as `transform_lines`, by another transform of centred ``(coils, z, y, x)``."""
+    lines = encoding.cartesian
+    assert lines is not None
+    threads, coverage = plan.options.workers, Coverage(lines, rows)
+    grid = fill_grid(
+        raw,
+        lines,
+        coverage,
+        whitening=whitening_of(raw, encoding, rows),
+        coils=encoding.n_coils,
+        columns=slice(0, lines.axes[0].n_image),
+        threads=threads,
+        watch=workspace.watch,
+        progress=workspace.progress,
+    )
+    kspace = fourier.image_to_kspace(grid, (3,), workers=threads)
+    images = inverse(fourier.from_fft_order(kspace, (1, 2)))
+    asked = np.ascontiguousarray(images[(slice(None), *kept_voxels(lines))])
+    sigma = float(np.sqrt(coverage.variance())) if encoding.whitener else None
+    steps = ("zero-filled to the encoded matrix", "SigPy's ifft")
+    return _made(combine_images(asked, plan), sigma, steps, plan, encoding)
+
+
+def kept_voxels(lines: CartesianPlan) -> tuple[slice, slice]:
+    """Return the voxels along z and y of a centred grid that were asked for."""
+    _, y, z = lines.axes
+    first = [axis.n_grid // 2 - axis.n_image // 2 for axis in (z, y)]
+    return slice(first[0], first[0] + z.n_image), slice(first[1], first[1] + y.n_image)
+
+
+def grid_samples(
+    raw: RawData,
+    plan: ReconPlan,
+    encoding: EncodingPlan,
+    rows: Ints,
+    workspace: Workspace,
+    *,
+    sigpy: bool = False,
+) -> Combined:
+    """Reconstruct one slice or slab by gridding; `sigpy`: by its transform."""
     grid = encoding.non_cartesian
     assert grid is not None
     n_samples = int(raw.readouts["number_of_samples"][rows].sum())
@@ -107,6 +154,7 @@ def grid_samples(
             max_bytes=transforms_limit(plan, encoding, n_samples, width),
             densities=workspace.densities,
             delay=delays.shift,
+            sigpy=sigpy,
             watch=workspace.watch,
             progress=workspace.progress,
         )

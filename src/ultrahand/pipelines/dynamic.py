@@ -7,17 +7,18 @@ alone, so that what a plane becomes depends on no other one, nor on how many are
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from ultrahand.numerics.priors.low_rank import LowRank
-from ultrahand.pipelines.assemble import Combined
+from ultrahand.pipelines.assemble import NO_SCAN, Combined
 from ultrahand.pipelines.dynamic_memory import dynamic_slabs
 from ultrahand.pipelines.dynamic_read import Calibrated, calibrate_series, read_planes
 from ultrahand.pipelines.joint import JointImages
 from ultrahand.pipelines.options import Dynamic
+from ultrahand.pipelines.replicas import scatter_of, white, words
 from ultrahand.recon.dynamic_basis import Basis, choose_basis
 from ultrahand.recon.dynamic_data import DynamicData
 from ultrahand.recon.dynamic_grasp import ITERATIONS, WEIGHT, grasp
@@ -36,15 +37,14 @@ if TYPE_CHECKING:
     from ultrahand.pipelines.encoding import EncodingPlan
     from ultrahand.pipelines.plan import ReconPlan
     from ultrahand.pipelines.workspace import Workspace
-    from ultrahand.records.arrays import Complex64, Float64, Ints
+    from ultrahand.records.arrays import Complex64, Float32, Float64, Ints
     from ultrahand.records.raw import RawData
 
 MAPS_GIVEN: Final = "coil sensitivities are taken as given; frames that share spokes share noise"
 NO_ERROR: Final = (
     "the noise of an image that a prior in time has made is not known in closed form, and the bias "
-    "of the prior is no noise"
+    "of the prior is no noise; --replicas 16 measures the scatter"
 )
-NO_SCAN: Final = "no noise scan was used, so the noise level is not known"
 READING: Final = 0.1
 """Of the progress, both readings together; the planes are the rest."""
 ARRIVAL_ERROR: Final = 0.2
@@ -71,9 +71,10 @@ def dynamic_frame(
     values = made.images[frame].copy()
     if frame == len(made.images) - 1:
         workspace.joint.release()
-    sigma = made.sigma[frame] if made.sigma else None
+    sigma = made.sigma[frame] if len(made.sigma) else None
     unknown = NO_SCAN if encoding.whitener is None else NO_ERROR
-    return Combined(values, sigma, 1, made.steps, given=MAPS_GIVEN, unknown=unknown)
+    law = words(plan.options.replicas) if plan.options.replicas else "analytic"
+    return Combined(values, sigma, 1, made.steps, given=MAPS_GIVEN, unknown=unknown, law=law)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,9 @@ def _reconstruct(
     calibrated = calibrate_series(raw, plan, encoding, series, workspace, reading)
     series = calibrated.series
     solver = _solver(dynamic, series, plan.options.workers)
-    solving = tell.part(1 - READING, nz * solver.ticks)
+    replicas = plan.options.replicas if encoding.whitener is not None else 0
+    solving = tell.part(1 - READING, nz * solver.ticks * (1 + replicas))
+    scatter = np.empty((len(series.frames.spokes) * bool(replicas), nz, ny, nx), np.float32)
     images = np.empty((len(series.frames.spokes), nz, ny, nx), np.complex64)
     noise: Float64 | None = None
     for slab in dynamic_slabs(plan, encoding, series, len(calibrated.matrix)):
@@ -113,11 +116,27 @@ def _reconstruct(
             data = _plane(samples[:, plane - slab.start], calibrated, encoding, plane)
             made, noise = solver.solve(data, solving)
             images[:, plane] = made[:, 0]
+            if replicas:
+                del made
+
+                def replica(rng: np.random.Generator, data: DynamicData = data) -> Complex64:
+                    noisy = data.samples + white(rng, data.samples.shape)
+                    return solver.solve(replace(data, samples=noisy), solving)[0][:, 0]
+
+                key = int(series.spokes.rows[0, 0]), plane
+                scatter[:, plane] = scatter_of(replica, replicas, *key)
+                continue
             del made, data  # or the next plane's would stand beside it
         del samples
     images *= np.float32(calibrated.scale)
     known = noise is not None and encoding.whitener is not None
-    sigma = tuple(float(s) * calibrated.scale for s in noise) if known and noise is not None else ()
+    sigma: tuple[float, ...] | Float32
+    if replicas:
+        sigma = scatter * np.float32(calibrated.scale)
+    else:
+        sigma = (
+            tuple(float(s) * calibrated.scale for s in noise) if known and noise is not None else ()
+        )
     return JointImages(images=images, sigma=sigma, steps=(*calibrated.steps, solver.step))
 
 

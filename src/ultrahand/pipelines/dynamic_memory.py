@@ -82,12 +82,14 @@ def dynamic_needs(
     near = min(1.0, (WIDEST + 2 * MARGIN) / min(nx, ny)) * samples * partitions
     window = math.prod(min(KERNEL, n) for n in width)
     coarse = math.prod(min(COARSE, n) for n in (nz, ny, nx))
+    if plan.options.replicas:
+        solver += 8 * coils * samples + 12 * plane * frames  # noise, and sums over replicas
     needs = {
         "samples": 8 * coils * samples * nz,
         # Near the centre, once more as they are picked; the windows' matrix in double precision.
         "calibration": int(3 * 8 * encoding.n_coils * near) + 18 * (coils * window) ** 2,
         "maps": 20 * coils * coarse + 8 * coils * nz * plane,
-        "series": 8 * frames * nz * plane,
+        "series": (12 if plan.options.replicas else 8) * frames * nz * plane,
         "solver": solver,
         "transforms": 3 * 8 * coils * samples
         + max(transform_bytes(samples, (ny, nx), EPS), density_bytes(samples, (ny, nx))),

@@ -15,7 +15,9 @@ import numpy as np
 from ultrahand.pipelines.assemble import Combined
 from ultrahand.pipelines.memory import cg_fits
 from ultrahand.pipelines.problem import MAPS_GIVEN, Problem, note_noise, note_status
+from ultrahand.pipelines.replicas import white
 from ultrahand.pipelines.workspace import Workspace, spoke_delays, whitening_of
+from ultrahand.recon._sigpy_apps import Measured
 from ultrahand.recon.cartesian_sense import wiener_damping_of
 from ultrahand.recon.coil_compression import coil_gram, compress, svd_compression
 from ultrahand.recon.gridding import EPS, read_samples
@@ -65,9 +67,15 @@ def solve_samples(
 
 
 def samples_problem(
-    raw: RawData, plan: ReconPlan, encoding: EncodingPlan, rows: Ints, workspace: Workspace
+    raw: RawData,
+    plan: ReconPlan,
+    encoding: EncodingPlan,
+    rows: Ints,
+    workspace: Workspace,
+    *,
+    keep: bool = False,
 ) -> Problem:
-    """Read samples anywhere and put up their normal equations."""
+    """Read samples anywhere and put up their normal equations; `keep`: with the samples."""
     grid = encoding.non_cartesian
     assert grid is not None
     n_samples = int(raw.readouts["number_of_samples"][rows].sum())
@@ -98,9 +106,13 @@ def samples_problem(
         threads=threads,
         max_bytes=max_bytes,
     )
-    rhs = np.zeros((1, *grid.shape), np.complex64)
-    for coil, sensitivity in zip(channels.samples, channels.maps[:, 0], strict=True):
-        rhs[0] += sensitivity.conj() * nufft.adjoint(coil[None]).reshape(grid.shape)
+
+    def gathered(series: Complex64) -> Complex64:
+        found = np.zeros((1, *grid.shape), np.complex64)
+        for coil, sensitivity in zip(series, channels.maps[:, 0], strict=True):
+            found[0] += sensitivity.conj() * nufft.adjoint(coil[None]).reshape(grid.shape)
+        return found
+
     spectra = spectra_of_samples(
         k,
         [np.ones(len(k), np.float32)],
@@ -110,8 +122,16 @@ def samples_problem(
         threads=threads,
         max_bytes=max_bytes,
     )
+    measured = None
+    if keep:
+        measured = Measured(
+            samples=channels.samples,
+            maps=channels.maps[:, 0],
+            weights=None,
+            cycles=k[:, ::-1] * np.array(grid.voxel_m[: k.shape[1]])[::-1],
+        )
     return Problem(
-        rhs=rhs,
+        rhs=gathered(channels.samples),
         spectra=spectra,
         maps=channels.maps,
         soft=channels.soft,
@@ -123,6 +143,8 @@ def samples_problem(
             *channels.steps,
             f"{len(k)} samples, {outside} beyond the matrix left out",
         ),
+        draw=lambda rng: gathered(white(rng, channels.samples.shape)),
+        measured=measured,
     )
 
 

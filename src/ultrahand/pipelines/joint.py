@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ultrahand.records.arrays import Complex64
+    from ultrahand.records.arrays import Complex64, Float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +15,8 @@ class JointImages:
 
     images: Complex64
     """``(frames, z, y, x)``."""
-    sigma: tuple[float, ...]
-    """Noise of the real part in each frame; empty where it is not known."""
+    sigma: tuple[float, ...] | Float32
+    """Noise of the real part in each frame, or in each of its voxels; empty where not known."""
     steps: tuple[str, ...]
 
 

@@ -257,7 +257,8 @@ def _lines_needs(plan: ReconPlan, encoding: EncodingPlan) -> Needs:
     x, y, z = encoding.cartesian.axes
     voxels = x.n_image * y.n_grid * z.n_grid
     samples = 8 * encoding.n_coils * voxels
-    return needs | {"blocks of columns": 3 * samples, "solver": 12 * 16 * voxels}
+    columns = (5 if plan.options.replicas else 3) * samples  # noise, and as it is transformed
+    return needs | {"blocks of columns": columns, "solver": 12 * 16 * voxels}
 
 
 def _grappa_needs(plan: ReconPlan, encoding: EncodingPlan) -> Needs:
@@ -303,7 +304,7 @@ def _cg_needs(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> Needs:
     window = math.prod(min(KERNEL, n) for n in shape)
     needs = {
         # Read, and of virtual channels.
-        "samples": 2 * 8 * n_samples * coils,
+        "samples": (3 if plan.options.replicas else 2) * 8 * n_samples * coils,
         "trajectory": 80 * n_samples,
         # The transform of the point spread function is the largest.
         "transforms": max(

@@ -38,6 +38,14 @@ class Method(enum.StrEnum):
         return self in (Method.FFT, Method.SENSE, Method.GRAPPA)
 
 
+class Engine(enum.StrEnum):
+    """Whose transforms and solvers are used."""
+
+    ULTRAHAND = "ultrahand"
+    SIGPY = "sigpy"
+    """For comparison: see `pipelines.by_sigpy`."""
+
+
 class Sparsity(enum.StrEnum):
     """What `Method.CS` takes for simple: see `recon.regularised.Prior`."""
 
@@ -88,6 +96,7 @@ class ReconOptions:
     """Options of `reconstruct`."""
 
     method: Method = Method.AUTO
+    engine: Engine = Engine.ULTRAHAND
     prior: Sparsity = Sparsity.WAVELET
     prior_weight: float | None = None
     """In noise units; None for the prior's own default."""
@@ -100,6 +109,8 @@ class ReconOptions:
     trajectory_unit: KUnit | None = None
     trajectory_offset: int = 0
     trajectory_axes: str | None = None
+    replicas: int = 0
+    """Of an image with a prior, for its standard error; 0 for none."""
     dynamic: Dynamic = Dynamic.GRASP
     """Of `Method.DYNAMIC` only."""
     gradient_delays: bool = True
@@ -114,6 +125,7 @@ class ReconOptions:
     def __post_init__(self) -> None:
         kinds = {
             "method": Method,
+            "engine": Engine,
             "combine": Combine,
             "parts": Parts,
             "prior": Sparsity,

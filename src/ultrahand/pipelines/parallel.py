@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ultrahand.pipelines.assemble import Combined
-from ultrahand.pipelines.direct import beside, combine_images
+from ultrahand.pipelines.direct import beside, combine_images, kept_voxels
 from ultrahand.pipelines.memory import grappa_fits, lines_fit, sense_slabs
 from ultrahand.pipelines.options import Combine
 from ultrahand.pipelines.parallel_plan import calibration_of
 from ultrahand.pipelines.problem import MAPS_GIVEN, Problem, note_noise, note_status
+from ultrahand.pipelines.replicas import white
 from ultrahand.pipelines.workspace import Workspace, whitening_of
 from ultrahand.recon import fourier
+from ultrahand.recon._sigpy_apps import Measured
 from ultrahand.recon.calibration import line_mask, read_calibration
 from ultrahand.recon.cartesian_sense import Unfolded, gathered, unfold, wiener_damping_of
 from ultrahand.recon.coil_compression import coil_gram, compress, svd_compression
@@ -112,9 +114,18 @@ def unfold_lines(
 
 
 def lines_problem(
-    raw: RawData, plan: ReconPlan, encoding: EncodingPlan, rows: Ints, workspace: Workspace
+    raw: RawData,
+    plan: ReconPlan,
+    encoding: EncodingPlan,
+    rows: Ints,
+    workspace: Workspace,
+    *,
+    keep: bool = False,
 ) -> Problem:
-    """Read lines and put up the normal equations of the whole slice or slab."""
+    """Read lines and put up the normal equations of the whole slice or slab.
+
+    ``keep``: with the samples, centred.
+    """
     lines_fit(plan, encoding)
     scan = _scan(raw, plan, encoding, rows, workspace)
     x, y, z = scan.lines.axes
@@ -126,6 +137,23 @@ def lines_problem(
     counts = scan.coverage.line_counts()
     weights = np.fft.fftshift(counts).astype(np.float32)[:, :, None]
     sensitivities, soft = maps.columns(whole)
+    shares = np.divide(1.0, counts, out=np.zeros(counts.shape), where=counts > 0)
+    size = np.sqrt(shares * scan.coverage.read_fraction()).astype(np.float32)[:, :, None]
+
+    def draw(rng: np.random.Generator) -> Complex64:
+        noise = white(rng, grid_shape)
+        noise *= size
+        return gathered(noise, counts, sensitivities, threads)
+
+    measured, grid_shape = None, grid.shape
+    if keep:
+        kspace = fourier.image_to_kspace(grid, (3,), workers=threads)
+        measured = Measured(
+            samples=fourier.from_fft_order(kspace, (1, 2)),
+            maps=sensitivities[:, 0],
+            weights=np.ascontiguousarray(np.broadcast_to(weights, shape)),
+            cycles=None,
+        )
     return Problem(
         rhs=gathered(grid, counts, sensitivities, threads),
         spectra=spectra_of_mask(np.broadcast_to(weights, shape)),
@@ -135,7 +163,9 @@ def lines_problem(
         scale=scan.scale,
         steps=scan.steps,
         whitening=scan.whitening,
-        kept=_kept(scan.lines),
+        kept=kept_voxels(scan.lines),
+        draw=draw,
+        measured=measured,
     )
 
 
@@ -281,16 +311,9 @@ def _centred(images: Complex64) -> Complex64:
     return fourier.from_fft_order(images, (1, 2))
 
 
-def _kept(lines: CartesianPlan) -> tuple[slice, slice]:
-    """Return the voxels along z and y of a centred grid that were asked for."""
-    _, y, z = lines.axes
-    first = [axis.n_grid // 2 - axis.n_image // 2 for axis in (z, y)]
-    return slice(first[0], first[0] + z.n_image), slice(first[1], first[1] + y.n_image)
-
-
 def _cropped(image: np.ndarray, lines: CartesianPlan) -> np.ndarray:
     """Cut a centred image, ``(..., z, y, x)``, to the voxels that were asked for."""
-    return np.ascontiguousarray(image[(..., *_kept(lines), slice(None))])
+    return np.ascontiguousarray(image[(..., *kept_voxels(lines), slice(None))])
 
 
 def _shared(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from ultrahand.records.findings import warning
 if TYPE_CHECKING:
     from ultrahand.numerics.solution import Solution
     from ultrahand.pipelines.workspace import Workspace
+    from ultrahand.recon._sigpy_apps import Measured
     from ultrahand.recon.normal import Spectra
     from ultrahand.records.arrays import Complex64, Float32
 
@@ -41,6 +43,10 @@ class Problem:
     """From channels to virtual ones of unit noise, ``(virtual, channels)``."""
     kept: tuple[slice, slice] = (slice(None), slice(None))
     """Voxels along z and y that were asked for."""
+    draw: Callable[[np.random.Generator], Complex64] | None = None
+    """Returns what noise alone adds to `rhs`."""
+    measured: Measured | None = None
+    """The samples themselves, where a solver of another package wants them."""
 
     def image_of(self, solution: Complex64) -> Complex64:
         """Return the image, ``(z, y, x)``, of a solution ``(1, z, y, x)``."""

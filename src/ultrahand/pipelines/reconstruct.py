@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ultrahand.pipelines.assemble import Combined, VolumeImages, assemble
+from ultrahand.pipelines.by_sigpy import by_sigpy
 from ultrahand.pipelines.direct import grid_samples, transform_lines
 from ultrahand.pipelines.dynamic import dynamic_frame
 from ultrahand.pipelines.iterative import solve_samples
-from ultrahand.pipelines.options import Method
+from ultrahand.pipelines.options import Engine, Method
 from ultrahand.pipelines.parallel import complete_lines, unfold_lines
 from ultrahand.pipelines.sparse import simplest
 from ultrahand.pipelines.workspace import Workspace
@@ -77,7 +78,7 @@ def _slice(
     raw: RawData, plan: ReconPlan, encoding: EncodingPlan, rows: Ints, workspace: Workspace
 ) -> Combined:
     """Reconstruct one slice or slab; where readouts held NaN, once more without them."""
-    one = _MAKERS[encoding.method]
+    one = by_sigpy if plan.options.engine is Engine.SIGPY else _MAKERS[encoding.method]
     mine = replace(workspace, watch=Watch())
     made = one(raw, plan, encoding, rows, mine)
     if mine.watch.bad:

@@ -68,6 +68,7 @@ def sidecar_fields(
         "SliceDirection_LPS": geometry.slice_dir.tolist(),
         "ReconstructionMethod": str(encoding.method),
         "ReconstructionMethodReason": encoding.reason,
+        "ReconstructionEngine": str(plan.options.engine),
         **(plan.dynamic.sidecar(series) if plan.dynamic else {}),
         "CoilCombination": combination_of(plan, encoding),
         "NumberOfReceiveChannels": encoding.n_coils,

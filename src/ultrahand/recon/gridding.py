@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from ultrahand.recon._sigpy import SigpyNufft
 from ultrahand.recon.conditioning import Progress, each_block
 from ultrahand.recon.density import DensityWeights, density_weights
 from ultrahand.recon.non_cartesian import EDGE_SLACK, NonCartesianPlan
-from ultrahand.recon.nufft import plan_nufft
+from ultrahand.recon.nufft import Nufft, plan_nufft
 from ultrahand.recon.watch import Watch
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def grid_readouts(
     watch: Watch,
     progress: Progress,
     delay: RadialDelay | None = None,
+    sigpy: bool = False,
 ) -> tuple[Complex64, float, tuple[str, ...]]:
     """Grid the readouts of one volume or slice.
 
@@ -89,6 +91,8 @@ def grid_readouts(
         See `conditioning.each_block`.
     delay
         How far spokes are from where the trajectory says.
+    sigpy
+        Transform by SigPy, with its default kernel.
 
     Returns
     -------
@@ -114,21 +118,27 @@ def grid_readouts(
     weights = density.weights
     samples *= weights
     dims = k.shape[1]
-    nufft = plan_nufft(
-        k,
-        shape=plan.shape[-dims:],
-        voxel_size_m=plan.voxel_m[:dims],
-        n_coils=n_coils,
-        eps=EPS,
-        threads=threads,
-        max_bytes=max_bytes,
-    )
+    shape, voxel_m = plan.shape[-dims:], plan.voxel_m[:dims]
+    nufft: Nufft | SigpyNufft
+    if sigpy:
+        nufft = SigpyNufft(k_per_m=k, shape=shape, voxel_size_m=voxel_m)
+    else:
+        nufft = plan_nufft(
+            k,
+            shape=shape,
+            voxel_size_m=voxel_m,
+            n_coils=n_coils,
+            eps=EPS,
+            threads=threads,
+            max_bytes=max_bytes,
+        )
     images = nufft.adjoint(samples).reshape(width, *plan.shape)
     variance = float(np.sum(weights.astype(np.float64) ** 2) / np.prod(plan.shape))
     state = "" if density.converged else ", not converged"
+    by = " by SigPy" if sigpy else ""
     steps = (
         f"density compensation (Pipe-Menon): residual {density.residual:.2%}{state}",
-        f"adjoint NUFFT of {len(k)} samples, {outside} beyond the matrix left out",
+        f"adjoint NUFFT{by} of {len(k)} samples, {outside} beyond the matrix left out",
     )
     return images, variance, steps
 
