@@ -14,7 +14,7 @@ def as_file(raw, folder, *, stream=False):
 
 def planned(raw, **options):
     """Plan a reconstruction with some options."""
-    extra = {k: options.pop(k) for k in ("noise", "trajectory") if k in options}
+    extra = {k: options.pop(k) for k in ("noise", "trajectory", "b0") if k in options}
     return plan_reconstruction(raw, ReconOptions(**options), **extra)
 
 

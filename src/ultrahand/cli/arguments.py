@@ -29,6 +29,7 @@ SERIES_OPTIONS = (
     "trajectory-offset",
     "trajectory-axes",
     "gradient-delays",
+    "b0-map",
     "frame-time",
     "nucleus",
     "parts",
@@ -277,6 +278,12 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         "it is beyond three standard errors (default), or left",
     )
     parser.add_argument(
+        "--b0-map",
+        metavar="FILE",
+        help="off-resonance to undo with --method gridding or cg: NIfTI whose sidecar says its "
+        "Units (Hz, rad/s, T) and ResonantNucleus; scaled to the nucleus of the raw data",
+    )
+    parser.add_argument(
         "--trajectory-offset",
         type=count,
         default=0,
@@ -329,10 +336,11 @@ def split_name(text: str) -> tuple[Path, str | None]:
 
 def input_files(options: argparse.Namespace) -> dict[str, Path]:
     """Return the files that a command reads, by their role."""
-    given = {role: getattr(options, role, None) for role in ("exam", "raw", "noise", "trajectory")}
+    roles = ("exam", "raw", "noise", "trajectory", "b0_map")
+    given = {role: getattr(options, role, None) for role in roles}
     if given["noise"] in ("auto", "none"):
         given["noise"] = None
-    whole = ("exam", "raw")  # a colon in their names is part of it
+    whole = ("exam", "raw", "b0_map")  # a colon in their names is part of it
     return {
         role: Path(name) if role in whole else split_name(name)[0]
         for role, name in given.items()

@@ -20,7 +20,7 @@ from ultrahand.errors import (
 _IO: Final = f"{os.sep}ultrahand{os.sep}io{os.sep}"
 _READERS: Final = (
     f"{os.sep}h5py{os.sep}",
-    *(_IO + name for name in ("hdf5_", "mrd_stream", "read_raw", "trajectory_file")),
+    *(_IO + name for name in ("hdf5_", "mrd_stream", "read_raw", "trajectory_file", "field_file")),
 )
 FULL_DISK: Final = "the disk is full; nothing was written: make room or choose another -o"
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ultrahand.cli.arguments import input_files, split_name
 from ultrahand.cli.bounds import bounded
 from ultrahand.errors import InputError, UsageError
+from ultrahand.io.field_file import read_field
 from ultrahand.io.read_raw import Conjugate, read_raw
 from ultrahand.io.trajectory_file import read_trajectory
 from ultrahand.recon.k_units import KUnit
@@ -80,6 +81,10 @@ def plan(
         unit = unit or declared
     elif options.trajectory_offset or options.trajectory_axes:
         raise UsageError("--trajectory-offset and --trajectory-axes need --trajectory FILE")
+    b0 = None
+    if options.b0_map:
+        with bounded(inputs["b0_map"]):
+            b0 = read_field(inputs["b0_map"])
     chosen = ReconOptions(
         method=Method(options.method),
         engine=Engine(options.engine),
@@ -101,7 +106,9 @@ def plan(
         threads=options.threads,
     )
     try:
-        made = plan_reconstruction(raw, chosen, noise=noise, trajectory=trajectory, notes=notes)
+        made = plan_reconstruction(
+            raw, chosen, noise=noise, trajectory=trajectory, b0=b0, notes=notes
+        )
     except InputError as error:
         if error.role in inputs:
             error.file = error.file or inputs[error.role].name

@@ -14,7 +14,7 @@ from ultrahand.io.toml_table import check_file
 if TYPE_CHECKING:
     from ultrahand.io.exam_file import Examination, ExamSeries, Option
 
-_FILES = ("noise", "trajectory")
+_FILES = ("noise", "trajectory", "b0-map")
 _NO_FILES = ("auto", "none")
 
 

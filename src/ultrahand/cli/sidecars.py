@@ -75,6 +75,12 @@ def _resolved(opened: Opened, series: Series) -> dict[str, object]:
     return {
         **opened.raw.reading,
         "method": str(encoding.method),
+        "engine": str(chosen.engine),
+        "prior": str(chosen.prior) if str(encoding.method) == "cs" else None,
+        "prior_weight": chosen.prior_weight,
+        "replicas": chosen.replicas,
+        "gradient_delays": "estimate" if chosen.gradient_delays else "none",
+        "b0_map": "file" if "b0_map" in opened.inputs else None,
         "dynamic": str(chosen.dynamic) if opened.plan.dynamic else None,
         "combine": str(opened.plan.combine),
         "partial_fourier": str(chosen.partial_fourier),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ultrahand.pipelines.assemble import Combined
+from ultrahand.pipelines.field import GIVEN, Field, field_of
 from ultrahand.pipelines.memory import coil_blocks, slabs_of, transforms_limit
 from ultrahand.pipelines.options import Combine, PartialFourier
 from ultrahand.pipelines.workspace import Workspace, spoke_delays, whitening_of
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from ultrahand.pipelines.encoding import EncodingPlan
     from ultrahand.pipelines.plan import ReconPlan
     from ultrahand.recon.cartesian import CartesianPlan
-    from ultrahand.records.arrays import Complex64, Float32, Ints
+    from ultrahand.recon.nufft import Nufft
+    from ultrahand.recon.off_resonance import OffResonance
+    from ultrahand.records.arrays import Bools, Complex64, Float32, Ints
     from ultrahand.records.raw import RawData
 
 
@@ -140,10 +143,19 @@ def grid_samples(
     assert grid is not None
     n_samples = int(raw.readouts["number_of_samples"][rows].sum())
     images: list[Complex64] = []
-    delays = spoke_delays(raw, plan, encoding, rows, workspace)
+    delays, field = spoke_delays(raw, plan, encoding, rows, workspace), None
+    known = field_of(raw, plan, encoding, rows)
+    told: list[str] = []
+    if known is not None:
+
+        def field(nufft: Nufft, inside: Bools, known: Field = known) -> OffResonance:
+            made = known.encoding(nufft, inside)
+            told[:] = [known.step(made.terms.n_terms)]
+            return made
+
     for coils in coil_blocks(plan, encoding, n_samples):
         width = coils.stop - coils.start
-        made, variance, steps = grid_readouts(
+        one, variance, steps = grid_readouts(
             raw,
             grid,
             rows,
@@ -155,14 +167,16 @@ def grid_samples(
             densities=workspace.densities,
             delay=delays.shift,
             sigpy=sigpy,
+            field=field,
             watch=workspace.watch,
             progress=workspace.progress,
         )
-        images.append(made)
+        images.append(one)
         workspace = workspace.again()
     values = combine_images(np.concatenate(images) if len(images) > 1 else images[0], plan)
     sigma = math.sqrt(variance) if encoding.whitener else None
-    return _made(values, sigma, (*delays.steps, *steps), plan, encoding)
+    made = _made(values, sigma, (*delays.steps, *steps, *told), plan, encoding)
+    return replace(made, given="; ".join(filter(None, (made.given, GIVEN)))) if told else made
 
 
 def combine_images(images: Complex64, plan: ReconPlan) -> Complex64 | Float32:

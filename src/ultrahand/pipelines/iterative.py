@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ultrahand.pipelines.assemble import Combined
+from ultrahand.numerics.conjugate_gradient import conjugate_gradient
+from ultrahand.pipelines.assemble import NO_SCAN, Combined
+from ultrahand.pipelines.field import field_of
 from ultrahand.pipelines.memory import cg_fits
 from ultrahand.pipelines.problem import MAPS_GIVEN, Problem, note_noise, note_status
 from ultrahand.pipelines.replicas import white
 from ultrahand.pipelines.workspace import Workspace, spoke_delays, whitening_of
 from ultrahand.recon._sigpy_apps import Measured
+from ultrahand.recon.beyond import HeldOperator
 from ultrahand.recon.cartesian_sense import wiener_damping_of
 from ultrahand.recon.coil_compression import coil_gram, compress, svd_compression
 from ultrahand.recon.gridding import EPS, read_samples
@@ -27,17 +30,25 @@ from ultrahand.recon.noise_map import noise_of_sense
 from ultrahand.recon.normal import spectra_of_samples
 from ultrahand.recon.nufft import plan_nufft
 from ultrahand.recon.sample_calibration import calibration_from_samples, choose_width
-from ultrahand.recon.sense import sense
+from ultrahand.recon.sense import normal_equations, sense
 from ultrahand.records.findings import info
 
 if TYPE_CHECKING:
     from ultrahand.pipelines.encoding import EncodingPlan
     from ultrahand.pipelines.plan import ReconPlan
     from ultrahand.recon.non_cartesian import NonCartesianPlan
+    from ultrahand.recon.off_resonance import OffResonance
     from ultrahand.records.arrays import Complex64, Float32, Float64, Ints
     from ultrahand.records.raw import RawData
 
 MAX_ITERATIONS: Final = 300
+FIELD_ITERATIONS: Final = 100
+FIELD_TOLERANCE: Final = 1e-3
+"""Of the residual, relative: the encoding with a field map errs by as much."""
+NO_FIELD_NOISE: Final = (
+    "the noise of cg with a field map is not computed; --method gridding with it has a standard "
+    "error, and so has cg without"
+)
 
 
 def solve_samples(
@@ -46,6 +57,8 @@ def solve_samples(
     """Reconstruct one slice or slab by conjugate gradients."""
     threads = plan.options.workers
     problem = samples_problem(raw, plan, encoding, rows, workspace)
+    if problem.encoding is not None:
+        return _with_field(problem, problem.encoding, encoding, workspace, threads)
     made = sense(
         problem.rhs,
         problem.spectra,
@@ -66,6 +79,48 @@ def solve_samples(
     return Combined(values, sigma, 1, steps, given=MAPS_GIVEN)
 
 
+def _with_field(
+    problem: Problem,
+    operator: OffResonance,
+    encoding: EncodingPlan,
+    workspace: Workspace,
+    threads: int,
+) -> Combined:
+    """Solve where off-resonance makes the normal operator no convolution: by transforms."""
+    from ultrahand.kernels import COILS
+
+    maps = problem.maps[:, 0].reshape(-1, *operator.domain)
+    # Beyond the samples, and before the field, it is the problem without one.
+    plain, improve = normal_equations(
+        problem.spectra, problem.maps, problem.damping, threads=threads
+    )
+    hold = plain.hold if isinstance(plain, HeldOperator) else np.zeros_like
+
+    def normal(image: Complex64) -> Complex64:
+        x, total = image.reshape(operator.domain), np.zeros(operator.domain, np.complex64)
+        for first in range(0, len(maps), COILS):
+            part = maps[first : first + COILS]
+            back = operator.adjoint(operator.forward(part * x))
+            total += (part.conj() * back).sum(axis=0)
+        return total.reshape(image.shape) + hold(image[None])[0]
+
+    solution = conjugate_gradient(
+        normal,
+        problem.rhs,
+        damping=problem.damping,
+        preconditioner=(lambda x: improve(x[None])[0]) if improve is not None else None,
+        tolerance=FIELD_TOLERANCE,
+        max_iterations=FIELD_ITERATIONS,
+    )
+    note_status((solution,), workspace)
+    image = np.where(np.any(maps, axis=0).reshape(problem.rhs.shape), solution.value, 0)
+    how = f"{solution.iterations} iterations, damping {problem.damping:.3g} in units of noise"
+    steps = (*problem.steps, f"conjugate gradients, {how}")
+    values = problem.image_of(image.astype(np.complex64))
+    unknown = NO_FIELD_NOISE if encoding.whitener is not None else NO_SCAN
+    return Combined(values, None, 1, steps, unknown=unknown)
+
+
 def samples_problem(
     raw: RawData,
     plan: ReconPlan,
@@ -82,7 +137,7 @@ def samples_problem(
     max_bytes = cg_fits(plan, encoding, n_samples)
     threads = plan.options.workers
     delays = spoke_delays(raw, plan, encoding, rows, workspace)
-    samples, k, outside = read_samples(
+    samples, k, inside = read_samples(
         raw,
         grid,
         rows,
@@ -106,11 +161,13 @@ def samples_problem(
         threads=threads,
         max_bytes=max_bytes,
     )
+    field = field_of(raw, plan, encoding, rows)
+    operator = None if field is None else field.encoding(nufft, inside)
 
     def gathered(series: Complex64) -> Complex64:
         found = np.zeros((1, *grid.shape), np.complex64)
         for coil, sensitivity in zip(series, channels.maps[:, 0], strict=True):
-            found[0] += sensitivity.conj() * nufft.adjoint(coil[None]).reshape(grid.shape)
+            found[0] += sensitivity.conj() * (operator or nufft).adjoint(coil).reshape(grid.shape)
         return found
 
     spectra = spectra_of_samples(
@@ -141,9 +198,11 @@ def samples_problem(
         steps=(
             *delays.steps,
             *channels.steps,
-            f"{len(k)} samples, {outside} beyond the matrix left out",
+            f"{len(k)} samples, {int((~inside).sum())} beyond the matrix left out",
+            *((field.step(operator.terms.n_terms),) if field and operator else ()),
         ),
         draw=lambda rng: gathered(white(rng, channels.samples.shape)),
+        encoding=operator,
         measured=measured,
     )
 

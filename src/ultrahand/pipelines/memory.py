@@ -290,9 +290,17 @@ def _gridding_needs(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> 
         "channels": 2 * 8 * (n_samples + math.prod(shape)) * encoding.n_coils,
         "transforms": transforms,
         "trajectory": 80 * n_samples,
+        "field map": _field_bytes(plan, n_samples, math.prod(shape), encoding.n_coils),
         "blocks": block_bytes(plan, encoding, 1.0),
     }
     return with_image(needs, encoding)
+
+
+def _field_bytes(plan: ReconPlan, n_samples: int, voxels: int, coils: int) -> int:
+    """Return what a map takes: times and turns, and each coil once more, times a term's factor."""
+    if plan.b0 is None:
+        return 0
+    return 8 * coils * (n_samples + 2 * voxels) + 40 * n_samples + 64 * voxels
 
 
 def _cg_needs(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> Needs:
@@ -316,6 +324,7 @@ def _cg_needs(plan: ReconPlan, encoding: EncodingPlan, n_samples: int) -> Needs:
         "conjugate gradients": 6 * 16 * voxels + 12 * math.prod(lags),
         "calibration": 18 * (coils * window) ** 2,
         "noise": _noise_bytes(plan, encoding, voxels, 1),
+        "field map": _field_bytes(plan, n_samples, voxels, min(coils, 4)),
         "blocks": block_bytes(plan, encoding, 1.0),
     }
     return with_image(needs, encoding)

@@ -12,6 +12,7 @@ from ultrahand.pipelines.by_sigpy import refuse_unknown
 from ultrahand.pipelines.compare import compare_counters, count_kinds, set_aside
 from ultrahand.pipelines.dynamic_plan import DynamicPlan, plan_dynamic
 from ultrahand.pipelines.encoding import EncodingPlan, plan_encoding
+from ultrahand.pipelines.field import refuse_field
 from ultrahand.pipelines.frames import check_kind, frames_of
 from ultrahand.pipelines.options import (
     Combine,
@@ -25,6 +26,7 @@ from ultrahand.pipelines.options import (
 )
 from ultrahand.recon.frame import geometry_of
 from ultrahand.recon.sorting import Series, imaging_rows, series_of, volumes_of
+from ultrahand.records.field_image import FieldImage
 from ultrahand.records.findings import Finding
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class ReconPlan:
     counts: Mapping[str, int]
     """Kind of readout to how many there are."""
     findings: tuple[Finding, ...]
+    b0: FieldImage | None = None
+    """Off-resonance to undo."""
     dynamic: DynamicPlan | None = None
     """Frames that are made together; None where each is an image of its own."""
 
@@ -71,6 +75,7 @@ def plan_reconstruction(
     *,
     noise: RawData | None = None,
     trajectory: Real | None = None,
+    b0: FieldImage | None = None,
     notes: list[Finding] | None = None,
 ) -> ReconPlan:
     """Sort the readouts, choose a method for each encoding, and check that all of it fits.
@@ -85,6 +90,8 @@ def plan_reconstruction(
         A measurement whose noise readouts are used instead of the file's own.
     trajectory
         External trajectory, see `sampling.from_array`.
+    b0
+        Map of off-resonance to undo.
     notes
         Takes the findings as they are made: what is known when the measurement is refused.
 
@@ -112,6 +119,8 @@ def plan_reconstruction(
         findings += more
     if options.engine is Engine.SIGPY:
         refuse_unknown(options, encodings)
+    if b0 is not None:
+        refuse_field(options, encodings)
     dynamic = None
     if options.frame_time_s is not None:
         if any(encoding.method is Method.DYNAMIC for encoding in encodings.values()):
@@ -130,6 +139,7 @@ def plan_reconstruction(
         nucleus=nucleus,
         counts=counts,
         findings=tuple(findings[start:]),
+        b0=b0,
         dynamic=dynamic,
     )
 

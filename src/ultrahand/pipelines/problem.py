@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ultrahand.pipelines.workspace import Workspace
     from ultrahand.recon._sigpy_apps import Measured
     from ultrahand.recon.normal import Spectra
+    from ultrahand.recon.off_resonance import OffResonance
     from ultrahand.records.arrays import Complex64, Float32
 
 NOISE_UNSURE: Final = 0.05
@@ -45,6 +46,8 @@ class Problem:
     """Voxels along z and y that were asked for."""
     draw: Callable[[np.random.Generator], Complex64] | None = None
     """Returns what noise alone adds to `rhs`."""
+    encoding: OffResonance | None = None
+    """What N is made of, where a field map makes it no convolution; `spectra` are without it."""
     measured: Measured | None = None
     """The samples themselves, where a solver of another package wants them."""
 

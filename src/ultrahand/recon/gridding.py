@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ultrahand.records.arrays import Bools, Complex64, Float64, Ints
     from ultrahand.records.raw import RawData
 
+FieldEncoding = Callable[[Any, "Bools"], Any]
 EPS: Final = 1e-4
 """Accuracy asked of the NUFFT: far below the error of gridding itself, and of any noise."""
 
@@ -67,6 +69,7 @@ def grid_readouts(
     progress: Progress,
     delay: RadialDelay | None = None,
     sigpy: bool = False,
+    field: FieldEncoding | None = None,
 ) -> tuple[Complex64, float, tuple[str, ...]]:
     """Grid the readouts of one volume or slice.
 
@@ -93,6 +96,9 @@ def grid_readouts(
         How far spokes are from where the trajectory says.
     sigpy
         Transform by SigPy, with its default kernel.
+    field
+        Returns the encoding with off-resonance from the transform without, and which samples are
+        used: conjugate phase, with the same noise.
 
     Returns
     -------
@@ -102,7 +108,7 @@ def grid_readouts(
         sample's: with weights ``w`` and ``N`` voxels it is ``sum(w ** 2) / N`` everywhere; and
         what was done.
     """
-    samples, k, outside = read_samples(
+    samples, k, inside = read_samples(
         raw,
         plan,
         rows,
@@ -132,13 +138,14 @@ def grid_readouts(
             threads=threads,
             max_bytes=max_bytes,
         )
-    images = nufft.adjoint(samples).reshape(width, *plan.shape)
+    encoding = field(nufft, inside) if field is not None and not sigpy else nufft
+    images = encoding.adjoint(samples).reshape(width, *plan.shape)
     variance = float(np.sum(weights.astype(np.float64) ** 2) / np.prod(plan.shape))
     state = "" if density.converged else ", not converged"
     by = " by SigPy" if sigpy else ""
     steps = (
         f"density compensation (Pipe-Menon): residual {density.residual:.2%}{state}",
-        f"adjoint NUFFT{by} of {len(k)} samples, {outside} beyond the matrix left out",
+        f"adjoint NUFFT{by} of {len(k)} samples, {int((~inside).sum())} beyond the matrix left out",
     )
     return images, variance, steps
 
@@ -154,7 +161,7 @@ def read_samples(
     watch: Watch,
     progress: Progress,
     delay: RadialDelay | None = None,
-) -> tuple[Complex64, Float64, int]:
+) -> tuple[Complex64, Float64, Bools]:
     """Read the samples of one volume or slice that the matrix can hold.
 
     Parameters
@@ -164,9 +171,9 @@ def read_samples(
 
     Returns
     -------
-    ndarray, ndarray, int
-        Samples ``(coils, samples)``, their positions per metre ``(samples, dims)``, and how many
-        were left out.
+    ndarray, ndarray, ndarray
+        Samples ``(coils, samples)``, their positions per metre ``(samples, dims)``, and which of
+        all samples they are: those beyond the matrix are left out.
     """
     parts = plan.positions(rows)
     k = np.concatenate([_moved(mine, trajectory.k_per_m, delay) for mine, _, trajectory in parts])
@@ -193,7 +200,7 @@ def read_samples(
 
         each_block(raw, mine, keep, take, threads=threads, watch=watch, progress=progress)
         start += len(trajectory.k_per_m)
-    return samples, k if inside.all() else k[inside], int((~inside).sum())
+    return samples, k if inside.all() else k[inside], inside
 
 
 def _moved(rows: Ints, k_per_m: Float64, delay: RadialDelay | None) -> Float64:
