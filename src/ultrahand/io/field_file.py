@@ -32,7 +32,7 @@ def read_field(path: Path) -> FieldImage:
     InputError
         No image of one volume, no direction in space, no unit, or nothing measured.
     """
-    fields = _sidecar(path)
+    image, fields = _image(path), _sidecar(path)
     nucleus = next((str(fields[name]) for name in _NUCLEUS if fields.get(name)), "1H")
     said = str(fields.get("Units", ""))
     unit = next((u for u in FIELD_UNITS if u.lower() == said.lower()), None)
@@ -43,7 +43,6 @@ def read_field(path: Path) -> FieldImage:
             "Hz, rad/s or T",
             f'write {{"Units": "Hz"}} into {_sidecar_of(path).name}',
         )
-    image = _image(path)
     values = np.asanyarray(image.dataobj).astype(np.float64)
     values = values.reshape(values.shape[:3])
     values[~np.isfinite(values)] = np.nan

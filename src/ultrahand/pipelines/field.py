@@ -40,6 +40,8 @@ class Field:
     """Of every sample that `gridding.read_samples` looks at."""
     within: float
     """Part of the voxels within the map."""
+    origin: str
+    """Unit and nucleus of the map."""
 
     def encoding(self, nufft: Nufft, inside: Bools) -> OffResonance:
         """Return the encoding of the samples that were kept."""
@@ -50,8 +52,8 @@ class Field:
         """Say what was done."""
         low, high = self.off_resonance_hz.min(), self.off_resonance_hz.max()
         return (
-            f"off-resonance of the field map ({low:.1f} to {high:.1f} Hz, {self.within:.0%} of the "
-            f"voxels within it; a higher field turns the phase backwards), a sum of {terms} terms "
+            f"off-resonance of the field map ({self.origin}; {low:.1f} to {high:.1f} Hz, "
+            f"{self.within:.0%} of the voxels within it; a higher field turns the phase backwards), a sum of {terms} terms "
             f"to an error of {ERROR:g}"
         )
 
@@ -95,7 +97,8 @@ def field_of(raw: RawData, plan: ReconPlan, encoding: EncodingPlan, rows: Ints) 
         whole = whole[encoding.slice_order.index(counter)][None]
     grid = encoding.non_cartesian
     assert grid is not None
-    return Field(whole, sample_times(raw, grid, rows), within)
+    origin = f"in {plan.b0.unit} of {plan.b0.nucleus}"
+    return Field(whole, sample_times(raw, grid, rows), within, origin)
 
 
 def sample_times(raw: RawData, grid: NonCartesianPlan, rows: Ints) -> Float64:
