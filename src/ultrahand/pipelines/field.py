@@ -53,8 +53,8 @@ class Field:
         low, high = self.off_resonance_hz.min(), self.off_resonance_hz.max()
         return (
             f"off-resonance of the field map ({self.origin}; {low:.1f} to {high:.1f} Hz, "
-            f"{self.within:.0%} of the voxels within it; a higher field turns the phase backwards), a sum of {terms} terms "
-            f"to an error of {ERROR:g}"
+            f"{self.within:.0%} of the voxels within it; a higher field turns the phase "
+            f"backwards), a sum of {terms} terms to an error of {ERROR:g}"
         )
 
 
