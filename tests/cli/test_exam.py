@@ -1042,8 +1042,9 @@ def wait_for(condition):
 def test_a_stop_keeps_finished_series_and_the_next_run_goes_on(
     number, to_group, given, run, tmp_path, sources
 ):
-    for attempt in range(5):  # a run may end before the signal comes
-        out = tmp_path / f"out{attempt}"
+    out = tmp_path / "out"
+    for _ in range(5):  # a run may end before the signal comes
+        shutil.rmtree(out, ignore_errors=True)
         process = started(given, out)
         wait_for((out / f"{T1}.json").exists)
         (os.killpg if to_group else os.kill)(process.pid, number)
