@@ -122,7 +122,7 @@ PROBLEM = Problem(
             name="sigpy",
             prepare=by_sigpy.sodium_file,
             package="sigpy",
-            setting="nufft_adjoint, default options; reader and weights given",
+            setting="nufft_adjoint, oversamp 2, width 5; reader and weights given",
         ),
         Engine(
             name="bart",

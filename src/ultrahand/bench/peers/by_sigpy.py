@@ -10,6 +10,8 @@ from ultrahand.bench.problem import Array, Call, Case
 
 EXACT: Final = {"oversamp": 2.0, "width": 6}
 """As exact as ours at eps 1e-5; its default (1.25, 4) errs by 0.8 % in a third of the time."""
+WITHIN_1E4: Final = {"oversamp": 2.0, "width": 5}
+"""The fastest that errs by no more than 1e-4: the default misses it by five."""
 
 
 def forward(case: Case) -> Call:
@@ -63,7 +65,7 @@ def coil_maps(case: Case) -> Call:
 
 
 def sodium_file(case: Case) -> Call:
-    """Read and whiten by the reader that all are given; its adjoint with its default kernel."""
+    """Read and whiten by the reader that all are given; its adjoint within the tolerance."""
     import sigpy
 
     from ultrahand.bench.readouts import whitened_samples
@@ -75,7 +77,7 @@ def sodium_file(case: Case) -> Call:
 
     def call() -> Array:
         samples = whitened_samples(read_raw(case.folder / FILE)) * weights
-        images = sigpy.nufft_adjoint(samples, k, (len(samples), *shape))
+        images = sigpy.nufft_adjoint(samples, k, (len(samples), *shape), **WITHIN_1E4)
         return np.sqrt((np.abs(images) ** 2).sum(axis=0))
 
     return call
