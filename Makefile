@@ -24,7 +24,7 @@ tests: $(VENV)/.installed
 
 # Reads out of bounds return garbage silently; this run makes them errors.
 boundscheck: $(VENV)/.installed
-	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/boundscheck $(BIN)/python -m pytest -q tests/kernels
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/boundscheck $(BIN)/python -m pytest -q tests/kernels tests/recon/test_nufft.py
 
 check-long: $(VENV)/.installed
 	$(BIN)/python -m pytest -m long
